@@ -1,0 +1,62 @@
+"""The CHGNet potential."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from ionflow.builtin.potentials.chgnet import checkpoints
+from ionflow.kinds import Potential
+
+if TYPE_CHECKING:
+    from ase.calculators.calculator import Calculator
+
+
+class CHGNet(Potential):
+    """CHGNet, a universal neural-network potential (doi:10.1038/s42256-023-00716-3)."""
+
+    use: ClassVar[str] = "chgnet"
+    outside_identity: ClassVar[frozenset[str]] = frozenset(
+        {"model", "checkpoint", "sha256", "backend"}
+    )
+
+    model: Literal["0.3.0", "0.2.0", "r2scan"] = "0.3.0"
+    """Bundled weights: PBE(+U), its predecessor, or r2SCAN; unused if `checkpoint` is given."""
+
+    checkpoint: Path | None = None
+    """A checkpoint of your own, in the format of chgnet's trainer; needs `sha256`."""
+
+    sha256: str | None = Field(None, pattern=r"^[0-9a-fA-F]{64}$")
+    """SHA-256 that the weights' file must have."""
+
+    backend: Literal["auto", "stock", "torch", "kernel"] = "auto"
+    """chgnet's own evaluation (stock), or ionflow's in torch or as a compiled kernel."""
+
+    @model_validator(mode="after")
+    def _pinned(self) -> CHGNet:
+        if self.checkpoint is not None and self.sha256 is None:
+            raise ValueError("a checkpoint of your own needs its sha256 (see: sha256sum FILE)")
+        return self
+
+    @property
+    def path(self) -> Path:
+        """Where the weights are."""
+        if self.checkpoint is not None:
+            return self.checkpoint.expanduser()
+        return checkpoints.bundled(self.model)
+
+    def content(self) -> Mapping[str, str]:
+        return {"weights": checkpoints.verified(self.path, self.sha256)}
+
+    def elements(self) -> frozenset[str]:
+        from ase.data import chemical_symbols
+
+        return frozenset(chemical_symbols[1:95])
+
+    def calculator(self) -> Calculator:
+        from ionflow.builtin.potentials.chgnet.stock import StockCalculator
+
+        return StockCalculator(checkpoints.stock_model(self.path, self.content()["weights"]))
