@@ -1,0 +1,281 @@
+"""A whole run as labelled data: `ionflow.open(path)`.
+
+Everything is lazy: opening a run reads one small file, and naming a result or a trajectory opens
+it without loading its arrays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from ionflow.errors import DataError, StoreError
+from ionflow.join import join
+from ionflow.store import Store
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+__all__ = ["Results", "Row", "Run", "join", "open"]
+
+
+class AbsentError(DataError, KeyError):
+    """A result or trajectory that a run does not have, or not yet."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One task of a run, as `run.json` lists it."""
+
+    key: str
+    kind: str
+    """structure, stage or analysis"""
+    name: str
+    """Name of the generator, the stage or the analyser."""
+    label: str = ""
+    coords: Mapping[str, Any] = field(default_factory=dict)
+    inputs: tuple[str, ...] = ()
+    steps: int = 0
+    timestep_fs: float = 0.0
+    atoms: int = 0
+    formula: str = ""
+    stage: Mapping[str, Any] = field(default_factory=dict)
+    record: bool = False
+
+    @classmethod
+    def of(cls, entry: Mapping[str, Any]) -> Row:
+        """A row from its JSON form; entries that this version does not know are left out."""
+        known = {name: entry[name] for name in cls.__dataclass_fields__ if name in entry}
+        known["inputs"] = tuple(item["key"] for item in entry.get("inputs") or ())
+        return cls(**{name: value for name, value in known.items() if value is not None})
+
+    @property
+    def case(self) -> str:
+        """The row's place in the scan as one word: `Li-Al-Cl-900K-r0`."""
+        words = [_word(axis, value) for axis, value in self.coords.items()]
+        return "-".join(word.replace("/", "_") for word in words) or "all"
+
+
+def _word(axis: str, value: Any) -> str:
+    if axis == "replica":
+        return f"r{value}"
+    if isinstance(value, str):
+        return value
+    if axis.endswith("_K") and isinstance(value, int | float):
+        return f"{value:g}K"
+    return f"{axis}={value:g}" if isinstance(value, float) else f"{axis}={value}"
+
+
+class Results(Mapping[str, xr.Dataset]):
+    """Results of a run by the name of the analysis, each joined over the scan when first used."""
+
+    def __init__(self, store: Store, rows: Sequence[Row], axes: Mapping[str, Sequence[Any]]):
+        self._store, self._rows, self._axes = store, rows, axes
+        self._joined: dict[str, tuple[int, xr.Dataset]] = {}
+
+    def _ready(self, name: str) -> list[Row]:
+        return [row for row in self._rows if row.name == name and self._store.has_result(row.key)]
+
+    def __getitem__(self, name: str) -> xr.Dataset:
+        rows = self._ready(name)
+        if not rows:
+            raise self._absent(name)
+        if self._joined.get(name, (0, None))[0] != len(rows):
+            self._joined[name] = (len(rows), self._join(rows))
+        return self._joined[name][1]
+
+    def _join(self, rows: Sequence[Row]) -> xr.Dataset:
+        if not rows[-1].coords:
+            return self._store.read_result(rows[-1].key)
+        latest = {row.case: row for row in rows}
+        parts = [
+            self._store.read_result(row.key).assign_coords(dict(row.coords))
+            for row in latest.values()
+        ]
+        return join(parts, self._axes)
+
+    def _absent(self, name: str) -> AbsentError:
+        planned = any(row.name == name for row in self._rows)
+        what = f"no result of {name!r} is there yet" if planned else f"no analysis named {name!r}"
+        there = ", ".join(self) or "none"
+        return AbsentError(what, where=str(self._store.root), hint=f"Results there: {there}")
+
+    def __iter__(self) -> Iterator[str]:
+        names = dict.fromkeys(row.name for row in self._rows)
+        return (name for name in names if self._ready(name))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def progress(self) -> dict[str, tuple[int, int]]:
+        """For each analysis: how many of its results are there, and how many are asked for."""
+        names = dict.fromkeys(row.name for row in self._rows)
+        return {n: (len(self._ready(n)), sum(r.name == n for r in self._rows)) for n in names}
+
+    def __repr__(self) -> str:
+        lines = [f"  {name:<14} {_sizes(self[name])}" for name in self]
+        return "\n".join(["Results", *(lines or ["  (none yet)"])])
+
+
+def _sizes(dataset: xr.Dataset) -> str:
+    dims = ", ".join(f"{dim}: {size}" for dim, size in dataset.sizes.items())
+    return f"({dims})"
+
+
+class Run:
+    """A run folder, read lazily.
+
+    Attributes
+    ----------
+    path : the folder
+    rows : its tasks
+    results : name of an analysis → Dataset over the scan's axes, `replica` and the result's dims
+    provenance : what ran where with which versions (`run.json` without its tasks)
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.store = _store(self.path)
+        document = self.store.read_json("run.json")
+        self.rows = tuple(Row.of(entry) for entry in document.get("tasks", ()))
+        self.provenance = {name: v for name, v in document.items() if name != "tasks"}
+        self.axes = {axis["name"]: list(axis["values"]) for axis in document.get("axes", ())}
+        analyses = [row for row in self.rows if row.kind == "analysis"]
+        replicas = list(range(int(document.get("replicas") or 1)))
+        self.results = Results(self.store, analyses, {**self.axes, "replica": replicas})
+
+    @property
+    def name(self) -> str:
+        """Name of the recipe."""
+        return str(self.provenance.get("name", self.path.name))
+
+    @cached_property
+    def recipe(self) -> dict[str, Any]:
+        """The resolved recipe that this run followed, as plain data."""
+        from ruamel.yaml import YAML
+
+        text = (self.path / "recipe.yaml").read_text(encoding="utf-8")
+        return dict(YAML(typ="safe", pure=True).load(text) or {})
+
+    @property
+    def failures(self) -> dict[str, Any]:
+        """Records of failed tasks by key, as they are on disk now."""
+        return dict(self.store.failures())
+
+    @property
+    def stages(self) -> list[Row]:
+        """Tasks of molecular dynamics."""
+        return [row for row in self.rows if row.kind == "stage"]
+
+    @cached_property
+    def trajectories(self) -> xr.DataTree:
+        """Every trajectory that has begun: one node `stage/case` each, lazy."""
+        begun = [row for row in self.stages if self.store.progress(row.key) > 0]
+        nodes = {f"{row.name}/{row.case}": self._open(row) for row in begun}
+        return xr.DataTree.from_dict(nodes, name=self.name)
+
+    def trajectory(self, stage: str | None = None, **coords: Any) -> xr.Dataset:
+        """The one trajectory of a stage at the given coordinates, lazy.
+
+        Parameters
+        ----------
+        stage : name of the stage; the last one of the protocol if None
+        coords : values along the scan's axes and `replica`; those that select one may be left out
+
+        Raises
+        ------
+        DataError
+            If none or several match; the message lists what is there.
+        """
+        rows = self.select(stage, **coords)
+        if len(rows) != 1:
+            raise self._not_one(rows, coords)
+        return self._open(rows[0])
+
+    def select(self, stage: str | None = None, **coords: Any) -> list[Row]:
+        """Tasks of a stage (the last one if None) that lie at the given coordinates."""
+        stages = list(dict.fromkeys(row.name for row in self.stages))
+        if not stages:
+            raise AbsentError("the run has no stage of molecular dynamics", where=str(self.path))
+        stage = stages[-1] if stage is None else stage
+        if stage not in stages:
+            hint = f"Stages: {', '.join(stages)}"
+            raise AbsentError(f"no stage named {stage!r}", where=str(self.path), hint=hint)
+        rows = [row for row in self.stages if row.name == stage]
+        return [row for row in rows if _matches(row.coords, coords)]
+
+    def structure(self, key: str) -> Atoms:
+        """A starting structure by its key."""
+        return self.store.read_structure(key)
+
+    def _open(self, row: Row) -> xr.Dataset:
+        return self.store.trajectory(row.key).assign_coords(dict(row.coords))
+
+    def _not_one(self, rows: Sequence[Row], coords: Mapping[str, Any]) -> AbsentError:
+        asked = ", ".join(f"{axis}={value!r}" for axis, value in coords.items()) or "nothing more"
+        there = ", ".join(row.case for row in (rows or self.stages)[:8])
+        what = f"{len(rows) or 'no'} trajectories match {asked}"
+        return AbsentError(what, where=str(self.path), hint=f"Choose one of {there}, …")
+
+    def _summary(self) -> list[tuple[str, str]]:
+        axes = ", ".join(f"{axis} ({len(values)})" for axis, values in self.axes.items())
+        done = [f"{name} {n}/{total}" for name, (n, total) in self.results.progress().items()]
+        state = "finished" if self.provenance.get("finished") else "not finished"
+        items = [
+            ("path", str(self.path)),
+            ("scale", str(self.provenance.get("scale", ""))),
+            ("scan", axes or "one material"),
+            ("replicas", str(self.provenance.get("replicas", 1))),
+            ("state", state),
+            ("results", ", ".join(done) or "none asked for"),
+        ]
+        failed = len(self.failures)
+        return [*items, ("failed", f"{failed} tasks")] if failed else items
+
+    def __repr__(self) -> str:
+        lines = [f"  {name:<9} {text}" for name, text in self._summary()]
+        return "\n".join([f"<ionflow.Run {self.name!r}>", *lines])
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><th style='text-align:left'>{escape(name)}</th>"
+            f"<td style='text-align:left'>{escape(text)}</td></tr>"
+            for name, text in self._summary()
+        )
+        return f"<b>ionflow run {escape(self.name)}</b><table>{rows}</table>"
+
+
+def _matches(have: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:
+    # an axis that a shared stage does not depend on does not exclude it
+    return all(axis not in have or _same(have[axis], value) for axis, value in asked.items())
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, int | float) and isinstance(other, int | float):
+        return bool(np.isclose(one, other, rtol=1e-9, atol=0))
+    return bool(one == other)
+
+
+def _store(path: Path) -> Store:
+    if not (path / "run.json").is_file():
+        hint = "A run folder holds run.json; `ionflow run RECIPE` makes one"
+        raise StoreError("no ionflow run in this folder", where=str(path), hint=hint)
+    return Store.open(path)
+
+
+def open(path: str | Path) -> Run:
+    """Open a run folder for reading.
+
+    Raises
+    ------
+    StoreError
+        If the folder holds no run.
+    """
+    return Run(path)
