@@ -1,5 +1,7 @@
 """ionflow: how fast ions move, by which mechanism, and how sure we are."""
 
+from typing import TYPE_CHECKING, Any
+
 from ionflow.hookspecs import hookimpl
 from ionflow.kinds import (
     Analyser,
@@ -15,7 +17,31 @@ from ionflow.kinds import (
     Table,
 )
 
+if TYPE_CHECKING:
+    from ionflow.driver import run
+    from ionflow.registry import Registry
+    from ionflow.view import open
+
 __version__ = "0.1.0"
+
+#: Loaded on first use: Dask and zarr take a second that `import ionflow` need not pay.
+_LAZY = {"open": "ionflow.view", "run": "ionflow.driver"}
+
+
+def plugins() -> "Registry":
+    """Every installed plugin by name: `ionflow.plugins()["chgnet"]` is a class."""
+    from ionflow.registry import load
+
+    return load()
+
+
+def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
+    if name not in _LAZY:
+        raise AttributeError(f"module 'ionflow' has no attribute {name!r}")
+    return getattr(import_module(_LAZY[name]), name)
+
 
 __all__ = [
     "Analyser",
@@ -30,4 +56,7 @@ __all__ = [
     "Stage",
     "Table",
     "hookimpl",
+    "open",
+    "plugins",
+    "run",
 ]

@@ -27,8 +27,10 @@ class Task:
 
     key: str
     kind: str
+    name: str
+    """Of the stage or the analyser; not part of the key."""
     label: str
-    """For people; not part of the key."""
+    """Of the material or the case, for people; not part of the key."""
     inputs: tuple[Input, ...] = ()
     steps: int = 0
     """How far the result must reach, for a result that grows; 0 for one that does not."""

@@ -13,8 +13,15 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
-from pydantic import model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+    model_validator,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -64,6 +71,10 @@ class Plugin(Parameters, ABC):
 
     def content(self) -> Mapping[str, str]:
         """SHA-256 of what lies outside the parameters but decides the result, such as weights."""
+        return {}
+
+    def provenance(self) -> dict[str, Any]:
+        """How results are reached on this machine, such as a backend and why it was chosen."""
         return {}
 
     def identity(self) -> dict[str, Any]:

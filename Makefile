@@ -1,0 +1,36 @@
+# make scan   installs everything into .venv and runs the study at its default scale
+# make test   the same set-up, then all checks and tests
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+PLUGINS := $(wildcard plugins/*/pyproject.toml)
+
+.PHONY: scan test install check pytest bench clean
+
+scan: install
+	$(BIN)/ionflow run recipes/amx_scan.yaml
+
+test: install check pytest
+
+install: $(INSTALLED)
+
+# torch first and pinned: an unpinned torch pulls gigabytes of CUDA packages
+$(INSTALLED): pyproject.toml constraints.txt $(PLUGINS) $(wildcard setup.py)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]' \
+	  $(foreach p,$(PLUGINS),-e $(dir $(p)))
+	touch $@
+
+check: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+pytest: install
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+
+clean:
+	rm -rf $(VENV) build src/*.egg-info

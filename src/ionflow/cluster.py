@@ -1,0 +1,88 @@
+"""From a recipe's `cluster` to a Dask client."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
+
+import dask
+from distributed import Client
+from distributed import LocalCluster as DaskLocalCluster
+
+from ionflow.errors import IonflowError
+from ionflow.recipe import AddressCluster, LocalCluster
+
+#: One thread a worker, for every library that would start its own.
+_ONE_THREAD: Final[Mapping[str, str]] = dict.fromkeys(
+    ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
+)
+
+_CONFIG: Final[Mapping[str, Any]] = {
+    # a worker's death is judged by the driver, from what is on disk, not by the scheduler
+    "distributed.scheduler.allowed-failures": 0,
+    # a restarting worker is not a lost one: distributed would otherwise close it and hang
+    "distributed.deploy.lost-worker-timeout": "7 days",
+    # one segment of a large system may hold the interpreter for minutes
+    "distributed.scheduler.worker-ttl": "60 minutes",
+    "distributed.nanny.pre-spawn-environ": dict(_ONE_THREAD),
+    "distributed.worker.memory.target": False,
+    "distributed.worker.memory.spill": False,
+    "distributed.worker.memory.pause": False,
+    "distributed.comm.timeouts.connect": "60s",
+}
+
+
+@contextmanager
+def connect(spec: LocalCluster | AddressCluster) -> Iterator[Client]:
+    """A client of the cluster that a recipe names, closed on leaving.
+
+    Raises
+    ------
+    IonflowError
+        If a scheduler's address does not answer.
+    """
+    with dask.config.set(_CONFIG):
+        if isinstance(spec, AddressCluster):
+            yield from _join(spec)
+        else:
+            yield from _local(spec)
+
+
+def worker_count(client: Client) -> int:
+    """Tasks that the cluster runs at once."""
+    return max(1, sum(client.nthreads().values()))
+
+
+def dashboard(client: Client) -> str:
+    """The dashboard's address, or "" if there is none."""
+    return str(client.dashboard_link or "")
+
+
+def _local(spec: LocalCluster) -> Iterator[Client]:
+    memory = f"{spec.memory_limit_GB}GB" if spec.memory_limit_GB else "auto"
+    cluster = DaskLocalCluster(
+        n_workers=spec.workers or len(os.sched_getaffinity(0)),
+        threads_per_worker=1,
+        processes=True,
+        host="127.0.0.1",
+        dashboard_address="127.0.0.1:0" if spec.dashboard else None,
+        memory_limit=memory,
+        silence_logs=50,  # deaths of workers are reported by the driver, once, with their cause
+    )
+    with cluster, Client(cluster) as client:
+        yield client
+
+
+def _join(spec: AddressCluster) -> Iterator[Client]:
+    try:
+        client = Client(spec.address, timeout="30s")
+    except (OSError, TimeoutError) as error:
+        raise IonflowError(
+            f"no Dask scheduler answers at {spec.address}",
+            where="cluster.address",
+            hint="start one with `dask scheduler`, or use cluster: {use: local}",
+        ) from error
+    with client:
+        yield client

@@ -1,0 +1,139 @@
+"""What is written beside the results: who, where, with what, since when."""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from ionflow.graph import Plan, Task
+from ionflow.plan import AnalysisWork, StageWork
+from ionflow.recipe import Recipe
+from ionflow.store import Store
+
+_DISTRIBUTIONS = (
+    "ionflow", "ase", "chgnet", "torch", "numpy", "scipy", "xarray", "zarr", "dask",
+    "distributed", "pluggy", "pydantic", "vesin",
+)  # fmt: skip
+
+
+def now() -> str:
+    """The time, ISO 8601 in UTC."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+class Journal:
+    """`run.json`: what the run is, kept up to date while it goes on."""
+
+    def __init__(self, store: Store, recipe: Recipe, plan: Plan) -> None:
+        self._store = store
+        self.record = {**_described(recipe), "tasks": [row(task) for task in plan]}
+        earlier = store.read_json("run.json") if (store.root / "run.json").exists() else {}
+        self.record["started"] = earlier.get("started") or now()
+        self.record["finished"] = earlier.get("finished")
+        self._wall_before = float(earlier.get("wall_s", 0.0))
+        for name in ("workers", "threads_per_worker"):
+            self.record[name] = earlier.get(name, 0)
+
+    def begin(self, workers: int) -> None:
+        """Write the record at the start of an invocation that has work to do."""
+        self.record |= {"workers": workers, "threads_per_worker": 1, "finished": None}
+        self.update(0.0)
+
+    def update(self, wall_s: float, *, finished: bool = False) -> None:
+        """Write the record with the wall time of this invocation so far."""
+        self.record |= {"updated": now(), "wall_s": round(self._wall_before + wall_s, 1)}
+        if finished:
+            self.record["finished"] = now()
+        self._store.write_json("run.json", self.record)
+
+    def replace(self, old: str, new: Task) -> None:
+        """A task was restricted to the inputs that exist, and has another key now."""
+        tasks = self.record["tasks"]
+        self.record["tasks"] = [row(new) if t["key"] == old else t for t in tasks]
+
+
+def row(task: Task) -> dict[str, Any]:
+    """A task as `run.json` lists it."""
+    return {
+        "key": task.key,
+        "kind": task.kind,
+        "name": task.name,
+        "label": task.label,
+        "coords": dict(task.coords),
+        "inputs": [{"key": i.key, "steps": i.steps} for i in task.inputs],
+        "steps": task.steps,
+        **_details(task.payload),
+    }
+
+
+def _details(work: Any) -> dict[str, Any]:
+    if isinstance(work, AnalysisWork):
+        return {"analyser": work.analyser.identity()}
+    common = {"atoms": work.atoms, "formula": work.formula, "seed": work.seed}
+    if isinstance(work, StageWork):
+        return common | {
+            "timestep_fs": work.engine.timestep_fs,
+            "stage": work.stage.model_dump(mode="json"),
+            "record": work.stage.record,
+        }
+    return common | {"generator": work.generator.identity()}
+
+
+def _described(recipe: Recipe) -> dict[str, Any]:
+    case = recipe.cases[0]
+    return {
+        "ionflow": version("ionflow"),
+        "name": recipe.name,
+        "title": recipe.title,
+        "scale": recipe.scale,
+        "seed": recipe.seed,
+        "replicas": recipe.replicas,
+        "axes": [{"name": a.name, "path": a.path, "values": list(a.values)} for a in recipe.axes],
+        "potential": {**case.potential.identity(), "provenance": case.potential.provenance()},
+        "engine": {**case.engine.identity(), "provenance": case.engine.provenance()},
+        "versions": versions(),
+        "host": host(),
+        "reproducibility": _reproducibility(case.engine.provenance()),
+    }
+
+
+def _reproducibility(engine: dict[str, Any]) -> str:
+    # sums over neighbours on a GPU may be ordered differently from run to run
+    device = str(engine.get("device", "cpu"))
+    return "bitwise" if device == "cpu" or engine.get("deterministic") else "statistical"
+
+
+def versions() -> dict[str, str]:
+    """Versions of the distributions that a result can depend on."""
+    return {name: found for name in _DISTRIBUTIONS if (found := _version(name))}
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""
+
+
+def host() -> dict[str, Any]:
+    """The machine that drives the run."""
+    return {
+        "hostname": socket.gethostname(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "cpu": _cpu(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_GB": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
+    }
+
+
+def _cpu() -> str:
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.exists() else []
+    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())
