@@ -40,7 +40,7 @@ def _pairs(value: Any) -> Any:
 Table = Annotated[
     tuple[tuple[str, float], ...],
     BeforeValidator(_pairs),
-    PlainSerializer(lambda pairs: dict(pairs), return_type=dict[str, float]),
+    PlainSerializer(dict, return_type=dict[str, float]),
     WithJsonSchema({"type": "object", "additionalProperties": {"type": "number"}}),
 ]
 
@@ -180,7 +180,7 @@ class Stage(Parameters):
     """Time between commits: what a crash can cost at most."""
 
     max_temperature_K: float | None = Field(None, gt=0)
-    """Stop the trajectory above this instantaneous temperature; 3 times the target + 1000 K if null."""
+    """Stop the trajectory above this temperature; 3 times the target + 1000 K if null."""
 
     min_distance_angstrom: float = Field(0.5, ge=0)
     """Stop the trajectory when two atoms come closer than this."""

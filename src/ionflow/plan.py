@@ -75,6 +75,8 @@ class AnalysisWork:
     analyser: Analyser
     needs: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """For each name in the analyser's `needs`, the keys of its results."""
+    axes: tuple[str, ...] = ()
+    """Coordinates along which those results are joined."""
 
 
 def plan(recipe: Recipe) -> Plan:
@@ -196,7 +198,8 @@ def _joining_task(
 ) -> Task:
     needs = tuple((name, tuple(results[name])) for name in analyser.needs)
     inputs = tuple(Input(key) for _, keys in needs for key in keys)
-    work = AnalysisWork(analyser, needs)
+    axes = dict.fromkeys(axis for i in inputs for axis in tasks[i.key].coords)
+    work = AnalysisWork(analyser, needs, tuple(axes))
     key = _analysis_key(analyser, inputs)
     return Task(key, "analysis", analyser.use, "over the scan", inputs, payload=work)
 

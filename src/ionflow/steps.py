@@ -76,12 +76,12 @@ def analyse(root: Path, task: Task) -> str:
     work: AnalysisWork = task.payload
     store = Store.open(root)
     if work.needs:
-        data = [_joined(store, keys) for _, keys in work.needs]
+        data = [_joined(store, keys, work.axes) for _, keys in work.needs]
     else:
         (source,) = task.inputs
         trajectory = store.trajectory(source.key, source.steps)
         data = [trajectory.assign_coords(dict(task.coords))]
-    store.write_result(task.key, work.analyser.analyse(*data))
+    store.write_result(task.key, work.analyser.analyse(*data).assign_coords(dict(task.coords)))
     return task.key
 
 
@@ -193,6 +193,7 @@ def _optional(stage: Stage, frames: Sequence[Frame], atoms: int) -> dict[str, An
     return variables
 
 
-def _joined(store: Store, keys: Sequence[str]) -> xr.Dataset:
+def _joined(store: Store, keys: Sequence[str], axes: Sequence[str]) -> xr.Dataset:
     results = [store.read_result(key) for key in keys]
-    return results[0] if len(results) == 1 and "replica" not in results[0].coords else join(results)
+    joined_already = len(results) == 1 and not any(axis in results[0].coords for axis in axes)
+    return results[0] if joined_already else join(results, axes)

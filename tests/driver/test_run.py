@@ -1,0 +1,183 @@
+"""Whole runs on the cheap potential, from recipe to report."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+from rich.console import Console
+
+import ionflow
+from ionflow.errors import HeldError
+from ionflow.status import status
+from ionflow.store import Store
+
+sys.path.insert(0, str(Path(__file__).parent))
+from recipes import tiny
+
+
+def console() -> tuple[Console, io.StringIO]:
+    text = io.StringIO()
+    return Console(file=text, width=200), text
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    out = tmp_path_factory.mktemp("runs") / "tiny"
+    screen, text = console()
+    ionflow.run(tiny(), out=out, console=screen)
+    return out, text.getvalue()
+
+
+def test_a_recipe_becomes_results_over_the_scan(finished):
+    run = ionflow.open(finished[0])
+    diffusion = run.results["diffusion"]
+    for axis in ("A", "temperature_K", "replica", "species"):
+        assert axis in diffusion.dims
+    assert diffusion["diffusion_coefficient"].attrs["units"] == "cm2/s"
+    assert set(run.results) == {"rdf", "msd", "diffusion", "conductivity", "arrhenius"}
+    assert not run.failures
+
+
+def test_the_report_and_the_recipe_are_there(finished):
+    root, text = finished
+    page = (root / "report" / "index.html").read_text()
+    assert "<html" in page
+    assert "tiny" in page
+    assert "report:" in text
+    assert (root / "recipe.yaml").read_text().startswith("name: tiny")
+
+
+def test_the_melt_is_shared_by_the_temperatures(finished):
+    tasks = json.loads((finished[0] / "run.json").read_text())["tasks"]
+    stages = [t["name"] for t in tasks if t["kind"] == "stage"]
+    assert (stages.count("melt"), stages.count("quench"), stages.count("production")) == (2, 2, 4)
+
+
+def test_sealed_trajectories_open_with_bare_xarray(finished):
+    root = finished[0]
+    tasks = json.loads((root / "run.json").read_text())["tasks"]
+    key = next(t["key"] for t in tasks if t["name"] == "production")
+    data = xr.open_zarr(root / "trajectories" / key / "trajectory.zarr")
+    assert data["positions"].dims == ("time", "atom", "xyz")
+    assert data.sizes["time"] == 61
+    np.testing.assert_allclose(np.diff(data["time"]), 0.01, atol=1e-12)
+
+
+def test_a_finished_run_does_nothing_and_says_so_quickly(finished):
+    root, _ = finished
+    before = {p: p.stat().st_mtime_ns for p in root.rglob("*.zarr")}
+    screen, text = console()
+    started = time.monotonic()
+    ionflow.run(tiny(), out=root, console=screen)
+    assert time.monotonic() - started < 5
+    assert "nothing to do" in text.getvalue()
+    assert before == {p: p.stat().st_mtime_ns for p in root.rglob("*.zarr")}
+
+
+def test_status_from_disk(finished):
+    found = status(finished[0])
+    assert all(row.state == "done" for row in found.rows)
+    assert found.done_ps == pytest.approx(found.asked_ps)
+    assert found.results_done == found.results_asked
+
+
+def test_a_longer_production_extends_the_shorter_one(tmp_path):
+    short = tiny(scan={}, analyses=["msd"])
+    ionflow.run(short, out=tmp_path / "r")
+    protocol = {**short["protocol"]}
+    protocol["production"] = {**protocol["production"], "duration_ps": 1.0}
+    run = ionflow.run({**short, "protocol": protocol}, out=tmp_path / "r")
+    whole = run.trajectory(stage="production")
+    assert whole.sizes["time"] == 101
+    assert (np.diff(whole["step"]) == 5).all()
+    straight = ionflow.run({**short, "protocol": protocol}, out=tmp_path / "s")
+    np.testing.assert_array_equal(
+        whole["positions"].values, straight.trajectory(stage="production")["positions"].values
+    )
+
+
+def test_a_second_run_on_the_same_folder_refuses_and_names_the_holder(tmp_path):
+    store = Store.create(tmp_path / "r")
+    with store.hold(), pytest.raises(HeldError, match=str(os.getpid())):
+        ionflow.run(tiny(), out=tmp_path / "r")
+
+
+def test_a_blown_up_trajectory_is_reported_and_the_others_go_on(tmp_path):
+    recipe = tiny(analyses=["msd"])
+    recipe["scan"] = {"protocol.production.max_temperature_K": [1.0, 20000]}
+    run = ionflow.run(recipe, out=tmp_path / "r")
+    (failure,) = run.failures.values()
+    assert "above the bound of 1 K" in failure["reason"]
+    assert run.results["msd"].sizes["max_temperature_K"] == 1
+    page = (tmp_path / "r" / "report" / "index.html").read_text()
+    assert "above the bound of 1 K" in page
+    screen, text = console()
+    ionflow.run(recipe, out=tmp_path / "r", console=screen)
+    assert "1 failed" in text.getvalue()
+
+
+SCRIPT = """
+import json, sys
+import ionflow
+if __name__ == "__main__":
+    ionflow.run(json.loads(sys.argv[1]), out=sys.argv[2])
+"""
+
+
+def child(recipe: dict, out: Path) -> subprocess.Popen:
+    script = out.parent / "script.py"
+    script.write_text(SCRIPT)
+    return subprocess.Popen(
+        [sys.executable, str(script), json.dumps(recipe), str(out)], start_new_session=True
+    )
+
+
+def wait_for_segments(out: Path, number: int) -> None:
+    """Until so many segments are committed: the event, not a time."""
+    deadline = time.monotonic() + 60
+    while len(list(out.glob("trajectories/*/segments/*.zarr.zip"))) < number:
+        assert time.monotonic() < deadline, "no segment was committed"
+        time.sleep(0.02)
+
+
+def contents(out: Path) -> dict[str, dict[str, np.ndarray]]:
+    paths = sorted(out.glob("trajectories/*/trajectory.zarr"))
+    return {p.parent.name: dict(xr.open_zarr(p).load().variables) for p in paths}
+
+
+def test_killed_and_run_again_it_equals_the_uninterrupted_run_bit_for_bit(finished, tmp_path):
+    out = tmp_path / "r"
+    process = child(tiny(), out)
+    wait_for_segments(out, 3)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    ionflow.run(tiny(), out=out)
+    ours, theirs = contents(out), contents(finished[0])
+    assert ours.keys() == theirs.keys()
+    for key, variables in ours.items():
+        for name, values in variables.items():
+            np.testing.assert_array_equal(values, theirs[key][name], err_msg=f"{key} {name}")
+
+
+def test_one_interrupt_stops_at_the_next_commit_and_the_run_can_go_on(tmp_path):
+    recipe = tiny(scan={}, analyses=["msd"])
+    recipe["protocol"]["production"]["duration_ps"] = 40
+    out = tmp_path / "r"
+    process = child(recipe, out)
+    wait_for_segments(out, 4)
+    os.kill(process.pid, signal.SIGINT)
+    assert process.wait(timeout=60) != 0
+    found = status(out)
+    assert found.holder is None
+    assert 0 < found.done_ps < found.asked_ps
+    assert not found.failures
