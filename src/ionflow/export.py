@@ -207,8 +207,8 @@ def turned(cell: FloatArray) -> tuple[FloatArray, FloatArray]:
     """
     if not np.triu(cell, 1).any() and (np.diag(cell) > 0).all():
         return cell, np.eye(3)
-    lower = np.linalg.cholesky(cell @ cell.T)
-    return lower, np.linalg.solve(cell, lower)
+    lower = np.asarray(np.linalg.cholesky(cell @ cell.T), dtype=np.float64)
+    return lower, np.asarray(np.linalg.solve(cell, lower), dtype=np.float64)
 
 
 def write_lammps_frame(file: IO[str], atoms: Atoms) -> None:

@@ -35,7 +35,8 @@ def join(
     Raises
     ------
     DataError
-        If there is nothing to join, two datasets lie at the same point, or one lacks an axis.
+        If there is nothing to join, two datasets lie at the same point, or one lacks an axis or
+        has a label twice.
 
     Examples
     --------
@@ -67,7 +68,7 @@ def _labels(
     axis: str, datasets: Sequence[xr.Dataset], axes: Mapping[str, Sequence[Any]] | Sequence[str]
 ) -> list[Any]:
     asked = list(axes[axis]) if isinstance(axes, Mapping) else []
-    seen = [part.coords[axis].item() for part in datasets if axis in part.coords]
+    seen = [part.coords[axis].values.item() for part in datasets if axis in part.coords]
     return list(dict.fromkeys([*asked, *seen]))
 
 
@@ -75,9 +76,8 @@ def _place(part: xr.Dataset, names: Sequence[str], labels: Sequence[list[Any]]) 
     lacking = [name for name in names if name not in part.coords]
     if lacking:
         raise DataError(f"a result has no coordinate {', '.join(lacking)}, others have")
-    return tuple(
-        values.index(part.coords[name].item()) for name, values in zip(names, labels, strict=True)
-    )
+    at = [part.coords[name].values.item() for name in names]
+    return tuple(values.index(value) for value, values in zip(at, labels, strict=True))
 
 
 def _aligned(parts: Sequence[xr.Dataset]) -> list[xr.Dataset]:
@@ -89,7 +89,15 @@ def _aligned(parts: Sequence[xr.Dataset]) -> list[xr.Dataset]:
     fill = {
         str(name): "" for part in parts for name in part.variables if part[name].dtype.kind == "U"
     }
+    _check_labels(numbered, ragged)
     return list(xr.align(*numbered, join="outer", fill_value=fill or np.nan))
+
+
+def _check_labels(parts: Sequence[xr.Dataset], dims: set[Any]) -> None:
+    for part in parts:
+        for dim in dims & set(part.dims):
+            if not part.indexes[dim].is_unique:
+                raise DataError(f"a result has a label twice in {dim}, so it cannot be joined")
 
 
 def _differs(dim: str, parts: Sequence[xr.Dataset]) -> bool:
