@@ -12,7 +12,7 @@ from ionflow.builtin.engines.torch.thermostats import Thermostat
 WILD_A2 = 25.0
 """Mean square displacement in one step above which a system has blown up; no gas comes near."""
 
-WILD_VOLUME = 10.0
+WILD_VOLUME = 30.0
 """Change of volume, as a factor within a segment, above which a system has blown up."""
 
 
