@@ -26,7 +26,7 @@ class RigidIon(Potential):
 
     both shifted so that energy and force are zero at the cutoff (Fennell and Gezelter,
     J. Chem. Phys. 124, 234104 (2006), doi 10.1063/1.2206581). A is such that unlike ions in
-    fourfold coordination (zinc blende) touch at R_i + R_j; between like ions it is 0.2 eV.
+    rock salt touch at R_i + R_j; between like ions it is 0.03 eV.
     """
 
     use = "rigid_ion"
@@ -38,7 +38,7 @@ class RigidIon(Potential):
     damping_per_angstrom: float = Field(0.2, ge=0, le=1)
     """alpha of the damped Coulomb interaction."""
 
-    hardness_angstrom: float = Field(0.30, gt=0.05, le=1)
+    hardness_angstrom: float = Field(0.28, gt=0.05, le=1)
     """rho of the repulsion."""
 
     charge_scale: float = Field(0.7, gt=0, le=1)

@@ -17,12 +17,12 @@ from ionflow.kinds import ForceField
 #: e²/(4 pi eps0) in eV Å
 COULOMB: Final = Hartree * Bohr
 
-#: Madelung constant of zinc blende over its coordination number: the share of the repulsion that
+#: Madelung constant of rock salt over its coordination number: the share of the repulsion that
 #: one of four neighbours bears at equilibrium.
-ZINC_BLENDE: Final = 1.6381 / 4
+ROCK_SALT: Final = 1.7476 / 6
 
 #: Repulsion of ions of like charge at the sum of their radii (eV).
-LIKE_IONS: Final = 0.2
+LIKE_IONS: Final = 0.03
 
 Pairs = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
 
@@ -55,7 +55,7 @@ class RigidIonField(ForceField):
             known[number], charge[number], radius[number] = True, q, r
         contact = radius[:, None] + radius
         qq = COULOMB * charge[:, None] * charge
-        strength = torch.where(qq < 0, -qq * rho * ZINC_BLENDE / contact**2, LIKE_IONS)
+        strength = torch.where(qq < 0, -qq * rho * ROCK_SALT / contact**2, LIKE_IONS)
         self._known, self._charge = known.to(device), charge.to(device)
         self._qq = qq.to(device)
         self._wall = (strength * torch.exp(contact / rho)).to(device)

@@ -10,10 +10,10 @@ from typing import Final
 from ionflow.builtin.structures.ions import radius_angstrom
 
 #: Share of the sum of the ionic radii that two ions keep by default.
-HARDNESS: Final = 0.75
+HARDNESS: Final = 0.88
 
 #: Cations are kept apart by an anion between them, whatever their radii (Å).
-CATIONS_APART: Final = 2.2
+CATIONS_APART: Final = 2.6
 
 _PAIR: Final = re.compile(r"([A-Z][a-z]?)-([A-Z][a-z]?)")
 
@@ -52,7 +52,7 @@ def min_distances_angstrom(
     """Shortest distance of every pair of elements: the given one, else one from ionic radii.
 
     >>> min_distances_angstrom({"Al": 3, "O": -2}, {"Al-O": 1.6})
-    {'Al-Al': 2.2, 'Al-O': 1.6, 'O-O': 2.1}
+    {'Al-Al': 2.6, 'Al-O': 1.6, 'O-O': 2.464}
     """
     named = {pair_key(*pair.split("-")): distance for pair, distance in given.items()}
     pairs = combinations_with_replacement(sorted(charges), 2)

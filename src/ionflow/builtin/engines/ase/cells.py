@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
-from ionflow.builtin.engines.particles import Particles
+from ionflow.builtin.engines.ase.particles import Particles
 from ionflow.errors import PhysicsError
 
 #: A cell whose volume changes by more than this factor within one segment has blown up.

@@ -11,8 +11,8 @@ from typing import Final
 
 import numpy as np
 
-from ionflow.builtin.engines.cells import Cell
-from ionflow.builtin.engines.particles import Particles
+from ionflow.builtin.engines.ase.cells import Cell
+from ionflow.builtin.engines.ase.particles import Particles
 
 State = dict[str, float | list[float]]
 

@@ -1,4 +1,4 @@
-"""Molecular dynamics of ASE's Atoms with any ASE calculator."""
+"""The engine: parameters and the one verb."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from ionflow.builtin.engines.motion import Motion
+from ionflow.builtin.engines.ase.motion import Motion
 from ionflow.kinds import Engine, Frame, Potential, Segment
 
 if TYPE_CHECKING:

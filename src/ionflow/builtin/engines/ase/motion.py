@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from ase.units import fs
 
-from ionflow.builtin.engines.cells import BreathingCell, Cell, FixedCell
-from ionflow.builtin.engines.particles import STATE, Particles, prepared
-from ionflow.builtin.engines.thermostats import (
+from ionflow.builtin.engines.ase.cells import BreathingCell, Cell, FixedCell
+from ionflow.builtin.engines.ase.particles import STATE, Particles, prepared
+from ionflow.builtin.engines.ase.thermostats import (
     Chain,
     Langevin,
     NoseHoover,
