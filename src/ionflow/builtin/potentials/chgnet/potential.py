@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from ionflow.builtin.potentials.chgnet import checkpoints
-from ionflow.kinds import Potential
+from ionflow.kinds import ForceField, Potential
 
 if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
@@ -58,5 +58,26 @@ class CHGNet(Potential):
 
     def calculator(self) -> Calculator:
         from ionflow.builtin.potentials.chgnet.stock import StockCalculator
+        from ionflow.calculator import FieldCalculator
 
+        field = self.force_field()
+        if field is not None:
+            return FieldCalculator(field)
         return StockCalculator(checkpoints.stock_model(self.path, self.content()["weights"]))
+
+    def force_field(self, device: str = "cpu") -> ForceField | None:
+        """A batched CHGNet on `device`; None where only chgnet itself can evaluate it.
+
+        An architecture that the fast evaluation does not know is announced by a RuntimeWarning.
+        """
+        from ionflow.builtin.potentials.chgnet import backends
+
+        weights = self.content()["weights"]
+        return backends.field(self.backend, self.path, weights, device)
+
+    def provenance(self, device: str = "cpu") -> dict[str, str]:
+        """Which backend evaluates this potential on `device`, and why."""
+        from ionflow.builtin.potentials.chgnet import backends
+
+        backend, reason = backends.chosen(self.backend, device)
+        return {"backend": backend, "reason": reason}

@@ -8,9 +8,9 @@ import numpy as np
 from ase import Atoms, units
 from ase.calculators.calculator import Calculator, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
-from chgnet.graph import CrystalGraphConverter
+from chgnet.graph.converter import CrystalGraphConverter
 from chgnet.model.model import CHGNet as ChgnetModel
-from pymatgen.core import Structure
+from pymatgen.core.structure import Structure
 
 from ionflow.errors import PhysicsError, PluginError
 
