@@ -28,3 +28,35 @@ S_CM_PER_E2_EV_A_PS: Final[float] = ELEMENTARY_CHARGE_C / (1e-10 * 1e-12) * 1e-2
 
 
 FS_PER_PS: Final[float] = 1000.0
+
+#: How a unit is written at the end of a field's name, and how people write it.
+UNIT_SUFFIXES: Final[dict[str, str]] = {
+    "fs": "fs", "ps": "ps", "ns": "ns", "us": "µs", "s": "s", "min": "min", "h": "h",
+    "per_fs": "1/fs", "per_ps": "1/ps", "per_ns": "1/ns", "THz": "THz",
+    "K": "K", "C": "°C", "F": "°F", "K_per_ps": "K/ps",
+    "Pa": "Pa", "kPa": "kPa", "MPa": "MPa", "GPa": "GPa", "bar": "bar", "atm": "atm",
+    "eV": "eV", "meV": "meV", "kJ_mol": "kJ/mol", "kcal_mol": "kcal/mol", "Ha": "Ha",
+    "eV_A": "eV/Å", "eV_A2": "eV/Å²", "eV_A3": "eV/Å³",
+    "angstrom": "Å", "A": "Å", "nm": "nm", "A3": "Å³", "per_angstrom": "1/Å",
+    "amu": "amu", "e": "e", "g_cm3": "g/cm³", "kg_m3": "kg/m³",
+    "cm2_s": "cm²/s", "A2": "Å²", "A2_ps": "Å²/ps", "S_cm": "S/cm", "mS_cm": "mS/cm",
+    "deg": "°", "degrees": "°", "rad": "rad", "GB": "GB", "MB": "MB",
+}  # fmt: skip
+
+
+def split_unit(name: str) -> tuple[str, str]:
+    """A field's name without its unit, and the unit as people write it; "" if it has none.
+
+    >>> split_unit("density_g_cm3")
+    ('density', 'g/cm³')
+    >>> split_unit("friction_per_ps")
+    ('friction', '1/ps')
+    >>> split_unit("replicas")
+    ('replicas', '')
+    """
+    words = name.split("_")
+    for start in range(1, len(words)):
+        suffix = "_".join(words[start:])
+        if suffix in UNIT_SUFFIXES:
+            return "_".join(words[:start]), UNIT_SUFFIXES[suffix]
+    return name, ""

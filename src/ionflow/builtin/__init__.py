@@ -1,0 +1,47 @@
+"""The plugins that come with ionflow, contributed as any other distribution contributes its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ionflow import Analyser, Engine, Generator, Potential, hookimpl
+
+
+@hookimpl
+def ionflow_generators() -> Sequence[type[Generator]]:
+    """Random packings, oxyhalides among them, and structures from a file."""
+    from ionflow.builtin.structures.from_file import FromFile
+    from ionflow.builtin.structures.oxyhalide import Oxyhalide
+    from ionflow.builtin.structures.packing import Packing
+
+    return [FromFile, Oxyhalide, Packing]
+
+
+@hookimpl
+def ionflow_potentials() -> Sequence[type[Potential]]:
+    """CHGNet, a cheap rigid-ion model, and any calculator of ASE's."""
+    from ionflow.builtin.potentials.ase_calculator import AseCalculator
+    from ionflow.builtin.potentials.chgnet import CHGNet
+    from ionflow.builtin.potentials.rigid_ion import RigidIon
+
+    return [AseCalculator, CHGNet, RigidIon]
+
+
+@hookimpl
+def ionflow_engines() -> Sequence[type[Engine]]:
+    """One system at a time with any calculator."""
+    from ionflow.builtin.engines.ase import Ase
+
+    return [Ase]
+
+
+@hookimpl
+def ionflow_analysers() -> Sequence[type[Analyser]]:
+    """Structure and transport."""
+    from ionflow.builtin.analysers.arrhenius import Arrhenius
+    from ionflow.builtin.analysers.conductivity import Conductivity
+    from ionflow.builtin.analysers.diffusion import Diffusion
+    from ionflow.builtin.analysers.msd import Msd
+    from ionflow.builtin.analysers.rdf import Rdf
+
+    return [Arrhenius, Conductivity, Diffusion, Msd, Rdf]
