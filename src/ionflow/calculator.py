@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from ionflow.kinds import ForceField
 
 
-class FieldCalculator(Calculator):  # type: ignore[misc]
+class FieldCalculator(Calculator):
     """Energy (eV), forces (eV/Å) and stress (eV/Å³) of one system from a `ForceField`.
 
     Parameters
@@ -22,10 +22,15 @@ class FieldCalculator(Calculator):  # type: ignore[misc]
     device : where its tensors live
     """
 
-    implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces", "stress"]
+    implemented_properties = [  # noqa: RUF012 - as ASE declares it
+        "energy",
+        "free_energy",
+        "forces",
+        "stress",
+    ]
 
     def __init__(self, field: ForceField, device: str = "cpu") -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.field, self.device = field, device
 
     def calculate(
@@ -34,7 +39,7 @@ class FieldCalculator(Calculator):  # type: ignore[misc]
         properties: Any = None,
         system_changes: Any = all_changes,
     ) -> None:
-        super().calculate(atoms, properties, system_changes)
+        super().calculate(atoms, properties, system_changes)  # type: ignore[no-untyped-call]
         energies, forces, stresses = self.field(*self._tensors(self.atoms))
         energy = float(energies[0])
         self.results = {
@@ -44,7 +49,7 @@ class FieldCalculator(Calculator):  # type: ignore[misc]
             "stress": full_3x3_to_voigt_6_stress(stresses[0].cpu().numpy()),
         }
 
-    def _tensors(self, atoms: Atoms) -> tuple[torch.Tensor, ...]:
+    def _tensors(self, atoms: Any) -> tuple[torch.Tensor, ...]:
         arrays = (
             np.array(atoms.positions),
             np.array(atoms.cell)[None],

@@ -4,17 +4,43 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
 from rich.console import Console
+from typer.core import TyperGroup
 
-from ionflow.errors import IonflowError, PluginError, RecipeError
+from ionflow.errors import InterruptedRunError, IonflowError, PluginError, RecipeError
+
+EXIT_FAILED, EXIT_BAD, EXIT_INTERRUPTED = 1, 2, 130
+
+
+class Guarded(TyperGroup):
+    """Commands whose understood errors are printed, not thrown, each kind with its exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except (RecipeError, PluginError) as error:
+            typer.echo(str(error), err=True)
+            raise typer.Exit(EXIT_BAD) from error
+        except IonflowError as error:
+            typer.echo(f"ionflow: {error}", err=True)
+            raise typer.Exit(_code(error)) from error
+        except KeyboardInterrupt as error:
+            typer.echo("ionflow: stopped; run the same command again to go on", err=True)
+            raise typer.Exit(EXIT_INTERRUPTED) from error
+
+
+def _code(error: IonflowError) -> int:
+    return EXIT_INTERRUPTED if isinstance(error, InterruptedRunError) else EXIT_FAILED
+
 
 app = typer.Typer(
+    cls=Guarded,
     help="Ion transport from atomistic simulation: one recipe, every quantity, honest errors.",
     no_args_is_help=True,
     add_completion=False,
@@ -31,11 +57,10 @@ Overrides = Annotated[
 ]
 Out = Annotated[Path | None, typer.Option("--out", help="Run folder; runs/<name> by default.")]
 
-EXIT_FAILED, EXIT_BAD, EXIT_INTERRUPTED = 1, 2, 130
-
 
 def _console() -> Console:
-    return Console(highlight=False, soft_wrap=True)
+    wide = None if sys.stdout.isatty() else 160  # a pipe has no width; tables should not fold
+    return Console(highlight=False, soft_wrap=True, width=wide)
 
 
 @app.command()
@@ -163,26 +188,5 @@ def _read(recipe: str, scale: str | None, overrides: Iterable[str] | None) -> An
 
 
 def main() -> None:
-    """Entry point: errors that ionflow understands are printed, not thrown."""
-    sys.exit(_guarded(app))
-
-
-def _guarded(call: Callable[..., Any]) -> int:
-    try:
-        return int(call(standalone_mode=False) or 0)
-    except click.ClickException as error:
-        error.show()
-        return EXIT_BAD
-    except (RecipeError, PluginError) as error:
-        typer.echo(str(error), err=True)
-        return EXIT_BAD
-    except IonflowError as error:
-        typer.echo(f"ionflow: {error}", err=True)
-        return _code(error)
-    except (KeyboardInterrupt, click.Abort):
-        typer.echo("ionflow: stopped; run the same command again to go on", err=True)
-        return EXIT_INTERRUPTED
-
-
-def _code(error: IonflowError) -> int:
-    return EXIT_INTERRUPTED if type(error).__name__ == "Interrupted" else EXIT_FAILED
+    """Entry point."""
+    app()

@@ -52,7 +52,8 @@ def connect(spec: LocalCluster | AddressCluster) -> Iterator[Client]:
 
 def worker_count(client: Client) -> int:
     """Tasks that the cluster runs at once."""
-    return max(1, sum(client.nthreads().values()))
+    threads: dict[str, int] = client.nthreads()
+    return max(1, sum(threads.values()))
 
 
 def dashboard(client: Client) -> str:

@@ -54,6 +54,10 @@ class HeldError(StoreError):
     """Another process holds the run folder."""
 
 
+class InterruptedRunError(IonflowError):
+    """The run was stopped by its user; the same command goes on where it stopped."""
+
+
 @dataclass(frozen=True, order=True)
 class Fault:
     """One fault in a recipe, printed as `file:line: path: message`."""

@@ -18,7 +18,7 @@ from ionflow.driver.dispatch import Driver
 from ionflow.driver.ledger import Ledger
 from ionflow.driver.live import Progress, clock, watch
 from ionflow.driver.provenance import Journal
-from ionflow.errors import IonflowError
+from ionflow.errors import InterruptedRunError
 from ionflow.graph import Plan
 from ionflow.plan import plan as make_plan
 from ionflow.recipe import Recipe, read, to_yaml
@@ -26,10 +26,6 @@ from ionflow.registry import Registry, load
 from ionflow.store import Store
 from ionflow.view import Run
 from ionflow.view import open as open_run
-
-
-class Interrupted(IonflowError):  # noqa: N818 - an event, not an error
-    """The run was stopped by its user; it goes on where it stopped."""
 
 
 def run(
@@ -56,7 +52,7 @@ def run(
 
     Raises
     ------
-    RecipeError, HeldError, Interrupted
+    RecipeError, HeldError, InterruptedRunError
     """
     console = console or Console(quiet=True)
     recipe = read(source, registry or load(), scale=scale, overrides=overrides)
@@ -96,7 +92,7 @@ def _drive(recipe: Recipe, plan: Plan, ledger: Ledger, journal: Journal, console
     wall_s = time.monotonic() - started
     journal.update(wall_s, finished=not driver.stopping)
     if driver.stopping:
-        raise Interrupted("interrupted", hint="run the same command again to go on")
+        raise InterruptedRunError("interrupted", hint="Run the same command again to go on")
     _write_report(ledger.store, console)
     _footer(ledger, wall_s, console)
 
@@ -157,4 +153,4 @@ def _footer(ledger: Ledger, wall_s: float, console: Console) -> None:
     console.print(text, highlight=False)
 
 
-__all__ = ["Interrupted", "run"]
+__all__ = ["run"]

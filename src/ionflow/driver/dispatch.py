@@ -64,7 +64,7 @@ class Driver:
 
     def follow(self, slots: int) -> None:
         """Run until nothing is ready or running; at most `slots` tasks at once."""
-        queue = as_completed()  # type: ignore[no-untyped-call]
+        queue = as_completed()
         self._fill(queue, slots)
         for future in queue:
             self._settle(future, self.running.pop(str(future.key)))
@@ -150,7 +150,7 @@ class Driver:
 
     def _judge(self, tasks: list[Task], future: Future[Any]) -> None:
         """An exception, or a worker's death: once more, unless it was the second time."""
-        error = future.exception()  # type: ignore[no-untyped-call]
+        error = future.exception()
         trace = "".join(traceback.format_exception(error))
         for task in tasks:
             self.attempts[task.key] += 1

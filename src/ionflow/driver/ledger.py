@@ -54,14 +54,18 @@ class Ledger:
     def _is_lost(self, key: str) -> bool:
         if key in self.done:
             return False
-        return key in self.failed or any(self._is_lost(i.key) for i in self.tasks[key].inputs)
+        task = self.tasks[key]
+        return key in self.failed or any(map(self._all_lost, _inputs_it_cannot_do_without(task)))
+
+    def _all_lost(self, keys: Collection[str]) -> bool:
+        return all(map(self._is_lost, keys))
 
     def _restrict(self) -> None:
         """Let an analysis over the scan do with the results that there will ever be."""
         for task in [t for t in self.tasks.values() if t.kind == "analysis" and t.payload.needs]:
             lost = [i for i in task.inputs if self._is_lost(i.key)]
             kept = [i for i in task.inputs if i not in lost]
-            if lost and kept and all(i.key in self.done for i in kept):
+            if lost and not self._is_lost(task.key) and all(i.key in self.done for i in kept):
                 self._replace(task, with_inputs(task, kept))
 
     def _replace(self, old: Task, new: Task) -> None:
@@ -85,6 +89,13 @@ class Ledger:
         if task.kind == "stage":
             left -= self.store.progress(task.key) * task.payload.atoms
         return left + self._behind.get(task.key, 0)
+
+
+def _inputs_it_cannot_do_without(task: Task) -> list[tuple[str, ...]]:
+    """Groups of keys: a task can run as long as one of each group can be had."""
+    if task.kind == "analysis" and task.payload.needs:
+        return [keys for _, keys in task.payload.needs]
+    return [(i.key,) for i in task.inputs]
 
 
 def is_done(store: Store, task: Task) -> bool:
