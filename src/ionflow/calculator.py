@@ -30,7 +30,7 @@ class FieldCalculator(Calculator):
     ]
 
     def __init__(self, field: ForceField, device: str = "cpu") -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.field, self.device = field, device
 
     def calculate(
@@ -39,7 +39,7 @@ class FieldCalculator(Calculator):
         properties: Any = None,
         system_changes: Any = all_changes,
     ) -> None:
-        super().calculate(atoms, properties, system_changes)
+        super().calculate(atoms, properties, system_changes)  # type: ignore[no-untyped-call]
         energies, forces, stresses = self.field(*self._tensors(self.atoms))
         energy = float(energies[0])
         self.results = {
