@@ -83,7 +83,8 @@ class Motion:
 
     def _halt_wild(self, state: State, positions: torch.Tensor, cells: torch.Tensor) -> None:
         """Hold a system that blew up where it was, so that no field ever meets its NaN."""
-        moved = state.positions - positions
+        # of the atoms' own motion: a piston moves far images by any amount
+        moved = state.momenta / state.masses * (2 * self.half)
         mean_square = state.layout.sum(moved * moved).sum(1) / state.layout.lengths
         state.sound = state.sound & (mean_square < WILD_A2)
         if self.piston:
