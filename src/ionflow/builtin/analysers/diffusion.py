@@ -1,0 +1,90 @@
+"""Tracer diffusion coefficients."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+import xarray as xr
+
+from ionflow.builtin.analysers.labels import (
+    bound_coord,
+    labelled,
+    lag_coord,
+    result,
+    species_coord,
+)
+from ionflow.builtin.analysers.regime import DiffusiveFit
+from ionflow.builtin.analysers.slopes import regime_variables, species_slope, value_variables
+from ionflow.units import CM2_S_PER_A2_PS
+
+
+class Diffusion(DiffusiveFit):
+    """Diffusion coefficient of each species, with intervals, or the verdict that it has none.
+
+    D_s = (1/6) d/dt ⟨|r_i(t) − r_i(0)|²⟩ over the atoms i of species s. The slope and its error are
+    those of generalised least squares with the exact covariance of overlapping displacements
+    (doi:10.1016/S0006-3495(91)82125-7). The error counts as many independent walkers as the
+    displacements of the atoms show, which momentum conservation, concerted motion and trapped
+    atoms make fewer than the atoms. A species has no D, but an upper bound, when its mean squared
+    displacement stays below the cage criterion (caged), its log-log slope is not 1 (anomalous), or
+    the trajectory is too short to tell (undecided).
+    """
+
+    use: ClassVar[str] = "diffusion"
+
+    def analyse(self, *data: xr.Dataset) -> xr.Dataset:
+        """D by species.
+
+        Parameters
+        ----------
+        data : one trajectory with positions
+
+        Returns
+        -------
+        Dataset over `species` with `diffusion_coefficient` (cm²/s, NaN if not diffusive), its
+        `_stderr`, `_stderr_gls` and `_stderr_blocks`, `ci68`, `ci95` (bound), `upper_bound`,
+        `diffusive`, `verdict`, `exponent`, `exponent_stderr`, `fit_start`, `fit_end` (ps),
+        `fit_intercept` (Å²), `n_blocks`, `n_atoms`, `n_independent`, and `msd` (species, lag).
+        """
+        (trajectory,) = data
+        walkers = self.walkers(trajectory)
+        lags = self.lag_frames(walkers)
+        found = [species_slope(self, walkers, species, lags) for species in walkers.species]
+        slopes = [slope for slope, _, _ in found]
+        msd = np.stack([curve for _, _, curve in found])
+        per_frame = CM2_S_PER_A2_PS / walkers.interval_ps
+        variables = {
+            **value_variables(
+                slopes,
+                "species",
+                "diffusion_coefficient",
+                "cm^2/s",
+                "tracer diffusion coefficient",
+                per_frame,
+            ),
+            **regime_variables(slopes, "species", walkers.interval_ps),
+            "fit_intercept": labelled(
+                ("species",),
+                [slope.intercept for slope in slopes],
+                "angstrom^2",
+                "intercept of the fitted line",
+            ),
+            "n_atoms": labelled(
+                ("species",), [len(walkers.atoms[s]) for s in walkers.species], "1", "atoms"
+            ),
+            "n_independent": labelled(
+                ("species",),
+                [count for _, count, _ in found],
+                "1",
+                "number of independent walkers that the atoms are worth",
+                definition="(tr C)^2 / tr C^2, C the covariance of displacements of the atoms",
+            ),
+            "msd": labelled(("species", "lag"), msd, "angstrom^2", "mean squared displacement"),
+        }
+        coords = {
+            "species": species_coord(walkers.species),
+            "lag": lag_coord(lags, walkers.interval_ps),
+            "bound": bound_coord(),
+        }
+        return result(variables, coords, trajectory, self.fit_attrs())
