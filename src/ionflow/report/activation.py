@@ -1,0 +1,195 @@
+"""The section on activation energies: fits over temperature."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import xarray as xr
+
+from ionflow.kinds import FloatArray
+from ionflow.report import figures
+from ionflow.report.figures import Activated
+from ionflow.report.gather import Data, Material
+from ionflow.report.page import Cell, Notice, Plot, Section, Table
+from ionflow.report.rounding import NONE, between, uncertain
+from ionflow.report.style import PALETTE, colors
+from ionflow.report.transport import ALL_SPECIES, diffusivity, mobile
+
+#: Materials in one panel, one colour and marker each.
+_PER_PANEL = 7
+_PANELS = 4
+
+
+def activation(data: Data) -> Section | None:
+    """Activation energies and the Arrhenius plot."""
+    if "arrhenius" not in data.analyses:
+        return None
+    lead = (
+        "A weighted fit of ln D = ln D₀ − Ea/(kB T) to the D of all temperatures, with the full "
+        "covariance of both parameters."
+    )
+    result = data.joined("arrhenius")
+    rows = [] if result is None else list(_rows(data, result))
+    table = Table(
+        "Activation energies",
+        ("Material", "Species", "Ea (eV)", "95 % interval", "D at 300 K (cm²/s)", "Temperatures"),
+        tuple(rows),
+        "D at 300 K is extrapolated, often over several powers of ten: the line is assumed to go "
+        "on unbent.",
+        heads=2,
+    )
+    plot = _plot(data, result)
+    return Section(
+        "activation",
+        "Activation",
+        lead,
+        notices=tuple(_doubts(data, result)),
+        tables=(table,) if rows else (),
+        plots=(plot,) if plot else (),
+    )
+
+
+def at(result: xr.Dataset, material: Material, species: str) -> xr.Dataset | None:
+    """The part of a joined result that belongs to a species of a material."""
+    place = {axis: value for axis, value in material.coords if axis in result.dims}
+    if any(value not in result[axis] for axis, value in place.items()):
+        return None
+    if "species" not in result.dims or species not in result["species"]:
+        return None
+    return result.sel(place).sel(species=species)
+
+
+def _number(result: xr.Dataset, name: str) -> float:
+    return float(result[name]) if name in result and not result[name].ndim else np.nan
+
+
+def _rows(data: Data, result: xr.Dataset) -> Iterator[tuple[Cell, ...]]:
+    limit = 1 if len(data.materials) > ALL_SPECIES else None
+    for material in data.materials:
+        first = True
+        for species in mobile(data, material)[:limit]:
+            part = at(result, material, species)
+            if part is not None and np.isfinite(_number(part, "activation_energy")):
+                yield _row(material.label if first else "", species, part)
+                first = False
+
+
+def _row(label: str, species: str, part: xr.Dataset) -> tuple[Cell, ...]:
+    energy = _number(part, "activation_energy")
+    used = _number(part, "n_temperatures")
+    return (
+        Cell(label),
+        Cell(species),
+        Cell(uncertain(energy, _number(part, "activation_energy_stderr"))),
+        Cell(_interval(part, "activation_energy", energy)),
+        Cell(*_extrapolated(part)),
+        Cell(f"{used:.0f}" if np.isfinite(used) else NONE),
+    )
+
+
+def _interval(part: xr.Dataset, name: str, value: float) -> str:
+    variable = next((part[n] for n in (f"{name}_ci95", "ci95") if n in part), None)
+    if variable is None or variable.dims != ("bound",) or not np.isfinite(variable).all():
+        return NONE
+    low, high = (float(end) for end in variable)
+    return between(low, high, value)
+
+
+def _extrapolated(part: xr.Dataset) -> tuple[str, str]:
+    """D at 300 K and its 95 % interval."""
+    name = "diffusion_coefficient_300K"
+    value = _number(part, name)
+    if not np.isfinite(value):
+        return NONE, ""
+    interval = _interval(part, name, value)
+    return uncertain(value, _number(part, f"{name}_stderr")), "" if interval == NONE else interval
+
+
+def _plot(data: Data, result: xr.Dataset | None) -> Plot | None:
+    series = [one for m in data.materials if (one := _series(data, result, m)) is not None]
+    if not series:
+        return None
+    shown = series[: _PER_PANEL * _PANELS]
+    parts = [shown[i : i + _PER_PANEL] for i in range(0, len(shown), _PER_PANEL)]
+    panels = {_title(part, len(parts)): part for part in parts}
+    names = [one.name for one in shown]
+    palette = colors([material.label for material in data.materials])
+    by_name = {name: palette.get(_label(name), PALETTE[0]) for name in names}
+    return Plot(
+        name="arrhenius",
+        title="Arrhenius plot",
+        document=figures.arrhenius(panels, by_name),
+        caption=_caption(len(series) - len(shown)),
+        alt="Diffusion coefficient on a log axis against inverse temperature for "
+        + ", ".join(names),
+    )
+
+
+def _title(part: list[Activated], parts: int) -> str:
+    return f"{_label(part[0].name)} to {_label(part[-1].name)}" if parts > 1 else ""
+
+
+def _label(name: str) -> str:
+    """The material in a name such as `Li in Li-Al-Cl`."""
+    return name.split(" in ", 1)[-1]
+
+
+def _caption(left: int) -> str:
+    text = (
+        "D of the most mobile species of each material with one standard error; lines: weighted "
+        "fits; bands: one standard error of the fit. A temperature "
+        "at which the motion is not diffusive has no point."
+    )
+    return f"{text} {left} more materials are not drawn." if left > 0 else text
+
+
+def _series(data: Data, result: xr.Dataset | None, material: Material) -> Activated | None:
+    species = mobile(data, material)
+    if not species:
+        return None
+    pairs = [(case.temperature, diffusivity(data, case, species[0])) for case in data.of(material)]
+    known = [(t, value) for t, value in pairs if value.known]
+    if not known:
+        return None
+    part = None if result is None else at(result, material, species[0])
+    fit, covariance = (None, None) if part is None else _fit(part)
+    return Activated(
+        name=f"{species[0]} in {material.label}",
+        temperature=np.array([t for t, _ in known]),
+        value=np.array([value.mean for _, value in known]),
+        stderr=np.nan_to_num(np.array([value.stderr for _, value in known])),
+        fit=fit,
+        covariance=covariance,
+    )
+
+
+def _fit(part: xr.Dataset) -> tuple[tuple[float, float] | None, FloatArray | None]:
+    energy, prefactor = (_number(part, n) for n in ("activation_energy", "ln_prefactor"))
+    if not np.isfinite([energy, prefactor]).all():
+        return None, None
+    covariance = part["covariance"].values if "covariance" in part else None
+    return (prefactor, energy), covariance
+
+
+def _doubts(data: Data, result: xr.Dataset | None) -> Iterator[Notice]:
+    if result is None:
+        yield Notice("No activation energy is there yet.", "note")
+        return
+    counts = {m.label: _diffusive_temperatures(data, m) for m in data.materials}
+    none = [label for label, count in counts.items() if count < 2]
+    two = [label for label, count in counts.items() if count == 2]
+    if none:
+        text = "Fewer than two temperatures with a D, so there is no activation energy:"
+        yield Notice(f"{text} {', '.join(none)}.")
+    if two:
+        text = (
+            "Only two temperatures: any two points lie on a line, so nothing tests whether one "
+            "activation energy describes the motion, and its error is that of the two D alone:"
+        )
+        yield Notice(f"{text} {', '.join(two)}.")
+
+
+def _diffusive_temperatures(data: Data, material: Material) -> int:
+    species = mobile(data, material)[:1]
+    return sum(diffusivity(data, case, s).known for case in data.of(material) for s in species)

@@ -1,0 +1,105 @@
+"""The section on structure: partial radial distribution functions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+
+from ionflow.kinds import FloatArray
+from ionflow.report import figures
+from ionflow.report.figures import Curve, Panel
+from ionflow.report.gather import Data, Material
+from ionflow.report.page import Notice, Plot, Section
+from ionflow.report.style import heat
+
+MATERIALS = 6
+PAIRS = 5
+
+
+def structure(data: Data) -> Section | None:
+    """Partial g(r) of each material, a line for each temperature."""
+    if "rdf" not in data.analyses:
+        return None
+    lead = (
+        "Partial radial distribution functions of the recorded stage, averaged over replicas. "
+        "A g(r) of 1 is the mean density."
+    )
+    shown = [m for m in data.materials if any(data.result("rdf", c) for c in data.of(m))]
+    if not shown:
+        notice = Notice("No radial distribution function is there yet.", "note")
+        return Section("structure", "Structure", lead, notices=(notice,))
+    rows = [_row(data, material) for material in shown[:MATERIALS]]
+    labels = [material.label for material in shown[:MATERIALS]]
+    plot = Plot(
+        name="rdf",
+        title="Partial g(r)",
+        document=figures.rdf(rows, labels),
+        caption=_caption(shown),
+        alt="Radial distribution functions by pair of elements, for " + ", ".join(labels),
+    )
+    return Section("structure", "Structure", lead, plots=(plot,))
+
+
+def _caption(shown: Sequence[Material]) -> str:
+    text = (
+        f"The {PAIRS} pairs with the highest peaks of each material, each on its own scale; "
+        "colours are temperatures. N is the running coordination number of the second element "
+        "around the first up to the first minimum, at the lowest temperature."
+    )
+    left = len(shown) - MATERIALS
+    return (
+        f"{text} {left} more materials are not drawn; they are in the data." if left > 0 else text
+    )
+
+
+def _row(data: Data, material: Material) -> list[Panel | None]:
+    colors = heat(data.temperatures)
+    found = {c.temperature: data.result("rdf", c) for c in data.of(material)}
+    results = {t: result.mean("replica") for t, result in found.items() if result is not None}
+    coldest = next(iter(results.values()))
+    return [
+        Panel(
+            pair.replace("-", "–"),
+            tuple(_curve(result, t, pair, colors[t]) for t, result in results.items()),
+            remark=_coordination(coldest, pair),
+        )
+        for pair in _pairs(coldest)
+    ]
+
+
+def _curve(result: xr.Dataset, temperature: float, pair: str, color: str) -> Curve:
+    g = result["g"]
+    y = g.sel(pair=pair).values if pair in g["pair"] else np.full(g.sizes["r"], np.nan)
+    return Curve(f"{temperature:g} K", color, g["r"].values, y)
+
+
+def _pairs(result: xr.Dataset) -> list[str]:
+    """One name for each pair of elements, the highest peaks first."""
+    height = result["g"].max("r").fillna(0.0)
+    order = np.argsort(-height.values, kind="stable")
+    names: dict[frozenset[str], str] = {}
+    for name in height["pair"].values[order]:
+        names.setdefault(frozenset(str(name).split("-")), str(name))
+    return list(names.values())[:PAIRS]
+
+
+def _coordination(result: xr.Dataset, pair: str) -> str:
+    running = next((result[n] for n in ("running_coordination", "N", "n") if n in result), None)
+    if running is None or running.dims != result["g"].dims:
+        return ""
+    r, g = result["r"].values, result["g"].sel(pair=pair).values
+    end = first_minimum(r, g)
+    if end is None:
+        return ""
+    return f"N({r[end]:.1f} Å) = {running.sel(pair=pair).values[end]:.1f}"
+
+
+def first_minimum(r: FloatArray, g: FloatArray) -> int | None:
+    """Index of the minimum behind the main peak, within 1.7 times its distance."""
+    if not np.isfinite(g).all() or g.max() <= 1.0:
+        return None
+    peak = int(np.argmax(g))
+    behind = np.flatnonzero((r > r[peak]) & (r < 1.7 * r[peak]))
+    return int(behind[np.argmin(g[behind])]) if behind.size else None
