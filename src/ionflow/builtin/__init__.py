@@ -29,10 +29,11 @@ def ionflow_potentials() -> Sequence[type[Potential]]:
 
 @hookimpl
 def ionflow_engines() -> Sequence[type[Engine]]:
-    """One system at a time with any calculator."""
+    """One system at a time with any calculator, or many at once on tensors."""
     from ionflow.builtin.engines.ase import Ase
+    from ionflow.builtin.engines.torch import Torch
 
-    return [Ase]
+    return [Ase, Torch]
 
 
 @hookimpl
