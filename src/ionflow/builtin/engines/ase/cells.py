@@ -10,7 +10,7 @@ from ionflow.builtin.engines.ase.particles import Particles
 from ionflow.errors import PhysicsError
 
 #: A cell whose volume changes by more than this factor within one segment has blown up.
-LARGEST_CHANGE = 10.0
+LARGEST_CHANGE = 30.0
 
 
 class Cell(ABC):
