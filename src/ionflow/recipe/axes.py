@@ -85,7 +85,7 @@ def _unknown_path(path: str, parts: Sequence[Part]) -> str:
 
 
 def _values(node: Node, where: str, faults: Faults) -> Iterator[Node]:
-    seen = []
+    seen: set[str | int | float] = set()
     for item in node.items:
         value = item.value
         if isinstance(value, bool) or not isinstance(value, (str, int, float)):
@@ -94,7 +94,7 @@ def _values(node: Node, where: str, faults: Faults) -> Iterator[Node]:
         elif value in seen:
             faults.note(item.mark, where, f"the value {value} is there twice")
         else:
-            seen.append(value)
+            seen.add(value)
             yield item
 
 

@@ -70,15 +70,22 @@ class Faults:
         """
         if self._found:
             raise RecipeError(
-                [Fault(t.mark.file, t.mark.line, t.path, line(t.message)) for t in self]
+                [
+                    Fault(printable(t.mark.file), t.mark.line, line(t.path), line(t.message))
+                    for t in self
+                ]
             )
 
 
 def line(text: str) -> str:
     """Text on one line, of bearable length, without characters that a terminal obeys."""
-    words = " ".join(text.split())
-    clean = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in words)
+    clean = printable(" ".join(text.split()))
     return clean if len(clean) <= _LONGEST_MESSAGE else f"{clean[:_LONGEST_MESSAGE]} ..."
+
+
+def printable(text: str) -> str:
+    """Text without characters that a terminal obeys."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def shown(value: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, WithJsonSchema
 
 from ionflow.kinds import Parameters
 from ionflow.recipe.cluster import CLUSTERS, Cluster, LocalCluster
@@ -25,7 +25,11 @@ def _legal(name: str) -> str:
 class Head(Parameters):
     """What a recipe says of itself."""
 
-    name: Annotated[str, AfterValidator(_legal)]
+    name: Annotated[
+        str,
+        AfterValidator(_legal),
+        WithJsonSchema({"type": "string", "pattern": f"^{NAME.pattern}$"}),
+    ]
     """Names the run folder: a-z, 0-9, _ and -, starting with a letter."""
 
     title: str = ""
@@ -75,7 +79,7 @@ def cluster_of(tree: Node, faults: Faults) -> Cluster:
     cls = CLUSTERS.get(use.value) if isinstance(use.value, str) else None
     if cls is None:
         hint = did_you_mean(str(use.value), list(CLUSTERS))
-        faults.note(use.mark, "cluster.use", f"unknown cluster {shown(use.plain())}. {hint}")
+        faults.note(use.mark, "cluster.use", f"unknown cluster {use.plain()!r}. {hint}")
         return LocalCluster()
     cluster, troubles = validated(cls, node, "cluster", f"cluster {use.value!r}")
     _add(troubles, faults)

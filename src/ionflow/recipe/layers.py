@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -46,7 +46,7 @@ def chosen_scale(root: Node, scales: dict[str, Node], asked: str | None, faults:
     default = root.entries.get("default_scale")
     names = list(scales)
     if default is not None and default.value not in names:
-        message = f"there is no scale {shown(default.plain())}. {_hint(default.value, names)}"
+        message = f"there is no scale {default.plain()!r}. {_hint(default.value, names)}"
         faults.note(default.mark, "default_scale", message)
     if asked is not None and asked not in names:
         message = f"there is no scale {asked!r}. {_hint(asked, names)}"
@@ -76,28 +76,24 @@ def laid_over(root: Node, overrides: Sequence[Override], faults: Faults) -> Node
     """The recipe with all overrides, in order, and without its scales."""
     kept = {k: v for k, v in root.entries.items() if k not in _NOT_A_MATTER_OF_SCALE}
     tree = Node(kept, root.mark)
+    scanned: list[tuple[str, Node]] = []
     for override in overrides:
         try:
             tree = put(tree, override.words, override.node)
         except NoMappingError as error:
             message = f"{error.path} has no fields"
             faults.note(override.node.mark, override.path, message)
-    _check_not_scanned(tree, overrides, faults)
+        scanned += [leaf for leaf in override.node.leaves(override.path) if leaf[0] in _axes(tree)]
+    for path, node in scanned:
+        # the scan would silently replace the value that someone just asked for
+        if path in _axes(tree):
+            faults.note(node.mark, path, f"is an axis of the scan; set scan.{path} instead")
     return tree
 
 
-def _check_not_scanned(tree: Node, overrides: Sequence[Override], faults: Faults) -> None:
-    # the scan would silently replace the value that someone just asked for
+def _axes(tree: Node) -> Collection[str]:
     scan = tree.entries.get("scan")
-    axes = scan.entries if scan else {}
-    for path, node in _leaves(overrides):
-        if path in axes:
-            faults.note(node.mark, path, f"is an axis of the scan; set scan.{path} instead")
-
-
-def _leaves(overrides: Sequence[Override]) -> Iterator[tuple[str, Node]]:
-    for override in overrides:
-        yield from override.node.leaves(override.path)
+    return scan.entries if scan else ()
 
 
 def _set(text: str, faults: Faults) -> Override | None:

@@ -82,9 +82,9 @@ def _strangers(
 
 def _of_element(path: str, node: Node, element: str, message: str) -> Trouble:
     """Trouble at the field that names the element, if one does."""
-    for name, child in node.entries.items():
-        if child.value == element:
-            return place(child, f"{path}.{name}", message)
+    named = [(name, child) for name, child in node.entries.items() if child.value == element]
+    for name, child in sorted(named, key=lambda pair: pair[1].axis is None):
+        return place(child, f"{path}.{name}", message)
     return Trouble(node.mark, path, message)
 
 

@@ -29,6 +29,8 @@ from ionflow.recipe.tree import Mark, Node, Scalar
 
 MAX_DEPTH: Final = 16
 MAX_VALUES: Final = 20_000
+#: the scanner's time grows with the square of some tokens' length
+MAX_LINE: Final = 100_000
 
 _NULL = re.compile(r"~|null|Null|NULL|")
 _TRUE = re.compile(r"true|True|TRUE")
@@ -64,6 +66,10 @@ def compose(text: str, file: str, faults: Faults, fixed: Mark | None = None) -> 
         return None
     if not text.strip():
         faults.unreadable(fixed or Mark(file), "is empty")
+        return None
+    long = next((i for i, row in enumerate(text.split("\n"), 1) if len(row) > MAX_LINE), 0)
+    if long:
+        faults.unreadable(fixed or Mark(file, long), f"has more than {MAX_LINE} characters")
         return None
     try:
         return _Composer(text, file, faults, fixed).document()

@@ -45,9 +45,20 @@ def variants(
         model, troubles[combination] = _variant(part, mine, combination, registry)
         if model is not None:
             models[combination] = model
-    unscanned = part.model(part.node, registry)[1] if any(troubles.values()) else []
+    unscanned = part.model(part.node, registry)[1] if mine else []
     tell(mine, troubles, unscanned, faults)
+    _tell_replaced(part, mine, unscanned, faults)
     return Variants(mine, models)
+
+
+def _tell_replaced(
+    part: Part, axes: Sequence[ScanAxis], troubles: Iterable[Trouble], faults: Faults
+) -> None:
+    """Record what is wrong with values that the scan will replace: they are written, too."""
+    written = [axis.path for axis in axes if part.node.child(axis.words[0])]
+    for trouble in troubles:
+        if any(f"{trouble.path}.".startswith(f"{path}.") for path in written):
+            faults.add(trouble)
 
 
 def combinations(axes: Iterable[ScanAxis]) -> Iterator[Combination]:
@@ -88,9 +99,12 @@ def tell(
     for trouble in times:
         if trouble in plain:
             faults.add(trouble)
-    brought = {c: [t for t in found if t not in plain] for c, found in troubles.items()}
-    firsts = {c: found[0] for c, found in brought.items() if found}
-    _tell_values(axes, firsts, len(troubles), faults)
+    left = {c: [t for t in found if t not in plain] for c, found in troubles.items()}
+    brought = {c: found[0] for c, found in left.items() if found}
+    if brought and own and len(brought) == len(troubles):
+        faults.add(next(iter(brought.values())))
+    else:
+        _tell_values(axes, brought, len(troubles), faults)
 
 
 def _tell_values(
@@ -122,6 +136,6 @@ def _tell_one(
     named = ", ".join(
         f"{axis.name}={axis.values[n].value}" for axis, n in zip(axes, numbers, strict=True)
     )
-    others = f" (and {times - 1} more combinations)" if times > 1 else ""
+    others = f" (and {times - 1} more like it)" if times > 1 else ""
     message = f"with {named}: {trouble.path}: {trouble.message}{others}"
     faults.add(replace(trouble, mark=value.mark, path=value.path, message=message))

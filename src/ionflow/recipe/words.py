@@ -6,11 +6,12 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from ionflow.errors import IonflowError
+from ionflow.fields import describe
 from ionflow.recipe.faults import Trouble, did_you_mean, shown
 from ionflow.recipe.tree import Node
 from ionflow.units import split_unit
@@ -84,13 +85,14 @@ class _Found:
         self.node, self.path = node, path
         self.wanted: list[str] = []
         self.wrong: list[str] = []
+        self.value: Any = None
 
     def trouble(self) -> Trouble:
         message = self.wrong[0] if self.wrong else self._of_wrong_type()
         return place(self.node, self.path, message)
 
     def _of_wrong_type(self) -> str:
-        value = self.node.plain()
+        value = self.value
         message = f"must be {' or '.join(dict.fromkeys(self.wanted))}, not {shown(value)}"
         if self.wanted == ["text"] and value is not None and not isinstance(value, (dict, list)):
             return f"{message}; put it in quotes"
@@ -145,20 +147,43 @@ def _record(
     of_value = _KIND_OF_VALUE.fullmatch(kind)
     wanted = _WANTED.get(of_value.group(1) or kind) if of_value else None
     if wanted:
-        entry.wanted.append(wanted)
+        entry.value = fault["input"]
+        entry.wanted.append("a mapping" if _is_table(cls, words, wanted) else wanted)
     elif kind == "extra_forbidden":
-        known = list(cls.model_fields) if len(words) == 1 else []
-        entry.wrong.append(unknown_field(words[-1], known, label) if known else "unknown field")
+        entry.wrong.append(_extra(cls, words, label))
     elif kind == "missing":
-        entry.wrong.append(_missing(cls, words, label))
+        few = isinstance(fault["loc"][-1], int)
+        entry.wrong.append("has too few values" if few else _missing(cls, words, label))
     else:
         entry.wrong.append(_plain(fault, entry.path))
 
 
+def _is_table(cls: type[BaseModel], words: Sequence[str], wanted: str) -> bool:
+    """Whether a field is written as a mapping, though it is kept as a tuple."""
+    if wanted != "a list" or len(words) != 1:
+        return False
+    types = {field.name: field.type for field in describe(cls)}
+    return types.get(words[0], "").startswith("table")
+
+
+def _extra(cls: type[BaseModel], words: Sequence[str], label: str) -> str:
+    for word in words[:-1]:
+        inner = _model_in(cls.model_fields[word].annotation) if word in cls.model_fields else None
+        if inner is None:
+            return "unknown field"
+        cls, label = inner, repr(word)
+    return unknown_field(words[-1], list(cls.model_fields), label)
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """The model that a field holds, alone or in a union."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _model_in(part))), None)
+
+
 def _missing(cls: type[BaseModel], words: Sequence[str], label: str) -> str:
     field = cls.model_fields.get(words[-1]) if len(words) == 1 else None
-    if words and field is None and not words[-1].isidentifier():
-        return "has too few values"
     doc = " ".join((field.description or "").split()) if field else ""
     return f"is missing; {label} needs it: {doc}" if doc else f"is missing; {label} needs it"
 
@@ -169,7 +194,8 @@ def _plain(fault: Any, path: str) -> str:
         return str(context["error"])
     if kind in _BOUND:
         words, key = _BOUND[kind]
-        unit = split_unit(path.rpartition(".")[2])[1]
+        named = [word for word in path.split(".") if not word.isdigit()]
+        unit = split_unit(named[-1])[1] if named else ""
         return f"must be {words} {f'{context[key]:g} {unit}'.strip()}, not {shown(value)}"
     if kind == "literal_error":
         return _choice(context["expected"], value)
