@@ -26,11 +26,25 @@ def facts(data: Data) -> tuple[tuple[str, str], ...]:
         ("Potential", _plugin(record.get("potential"))),
         ("Engine", _plugin(record.get("engine"))),
         ("Simulated time", _simulated(data)),
+        ("Speed of a trajectory", _speed(data)),
         ("Wall time", span(float(record.get("wall_s") or np.nan))),
         ("Machine", _machine(record)),
-        ("Finished", str(record.get("finished") or "not yet").replace("T", " ")),
+        ("Finished", _moment(record.get("finished")) or "not yet"),
     ]
     return tuple(items)
+
+
+def _moment(text: Any) -> str:
+    """A moment of ISO 8601 as people write it, to the minute."""
+    moment = str(text or "").replace("T", " ")
+    return f"{moment[:16]} UTC" if moment.endswith("+00:00") else moment
+
+
+def _speed(data: Data) -> str:
+    """Median ns/day of the recorded stage."""
+    rows = [row for case in data.cases for row in case.rows]
+    speed, _ = speed_of(data, rows)
+    return f"{short(speed)} ns/day" if np.isfinite(speed) else NONE
 
 
 def _scan(data: Data) -> str:
@@ -50,7 +64,11 @@ def _plugin(identity: Any) -> str:
     if not isinstance(identity, Mapping):
         return NONE
     parameters = identity.get("parameters") or {}
-    told = [f"{name} {value}" for name, value in parameters.items() if _is_short(value)]
+    told = [
+        f"{name} {short(value, 6) if isinstance(value, float) else value}"
+        for name, value in parameters.items()
+        if _is_short(value)
+    ]
     return ", ".join([str(identity.get("use", NONE)), *told[:3]])
 
 
@@ -116,17 +134,18 @@ def _missing(data: Data) -> list[Notice]:
     lacking = [f"{name}: {n} of {of}" for name, (n, of) in progress.items() if n < of]
     if not lacking:
         return []
-    return [Notice("Some results are not there.", "warn", tuple(lacking))]
+    return [Notice(f"Some results are not there ({', '.join(lacking)}).", "warn")]
 
 
 def about(data: Data) -> Section:
     """Stages with their speeds, materials, versions, and all that identifies the run."""
-    tables = [_stages(data), _materials(data), _origin(data), _versions(data)]
+    tables = [_stages(data), _materials(data)]
     return Section(
         "about",
         "What was run",
         "Enough to run it again; the resolved recipe lies beside this report as recipe.yaml.",
         tables=tuple(table for table in tables if table.rows),
+        told=_origin(data),
     )
 
 
@@ -143,7 +162,7 @@ def _stages(data: Data) -> Table:
             "Done (ps)",
             "Speed (ns/day)",
             "Step (ms)",
-        ),  # fmt: skip
+        ),
         tuple(_stage(data, name) for name in names),
         note="Speed and time per step are medians over trajectories, from the time that their "
         "segments took on their workers.",
@@ -211,7 +230,7 @@ def _temperatures(data: Data, material: Any) -> str:
     return ", ".join(f"{case.temperature:g}" for case in data.of(material))
 
 
-def _origin(data: Data) -> Table:
+def _origin(data: Data) -> tuple[tuple[str, str], ...]:
     record = data.run.provenance
     promise = {
         "bitwise": "bitwise: the same software and machine give the same bits",
@@ -224,12 +243,12 @@ def _origin(data: Data) -> Table:
         "Reproducibility": promise.get(str(record.get("reproducibility"))),
         "Potential": _identity(record.get("potential")),
         "Engine": _identity(record.get("engine")),
-        "Started": record.get("started"),
-        "Finished": record.get("finished"),
+        "Started": _moment(record.get("started")),
+        "Finished": _moment(record.get("finished")),
+        "Software": _versions(record),
         "Host": ", ".join(f"{name} {value}" for name, value in host.items() if value),
     }
-    rows = tuple((Cell(name), Cell(str(v))) for name, v in items.items() if v not in (None, ""))
-    return Table("Origin", ("", ""), rows, heads=2)
+    return tuple((name, str(value)) for name, value in items.items() if value not in (None, ""))
 
 
 def _identity(identity: Any) -> str:
@@ -242,8 +261,6 @@ def _identity(identity: Any) -> str:
     return "; ".join([str(identity.get("use")), version, *told, *content])
 
 
-def _versions(data: Data) -> Table:
-    versions = {"ionflow": data.run.provenance.get("ionflow")}
-    versions |= data.run.provenance.get("versions") or {}
-    text = ", ".join(f"{name} {version}" for name, version in versions.items() if version)
-    return Table("Software", ("",), ((Cell(text),),) if text else ())
+def _versions(record: Mapping[str, Any]) -> str:
+    versions = {"ionflow": record.get("ionflow")} | (record.get("versions") or {})
+    return ", ".join(f"{name} {version}" for name, version in versions.items() if version)

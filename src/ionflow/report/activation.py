@@ -9,16 +9,19 @@ import xarray as xr
 
 from ionflow.kinds import FloatArray
 from ionflow.report import figures
+from ionflow.report.estimates import diffusivity, mobile
 from ionflow.report.figures import Activated
 from ionflow.report.gather import Data, Material
 from ionflow.report.page import Cell, Notice, Plot, Section, Table
-from ionflow.report.rounding import NONE, between, uncertain
+from ionflow.report.rounding import NONE, between, short, uncertain
 from ionflow.report.style import PALETTE, colors
-from ionflow.report.transport import ALL_SPECIES, diffusivity, mobile
+from ionflow.report.transport import ALL_SPECIES
 
 #: Materials in one panel, one colour and marker each.
 _PER_PANEL = 7
 _PANELS = 4
+#: An error of ln D above this is told as an interval alone.
+_FACTOR = 0.5
 
 
 def activation(data: Data) -> Section | None:
@@ -30,24 +33,28 @@ def activation(data: Data) -> Section | None:
         "covariance of both parameters."
     )
     result = data.joined("arrhenius")
-    rows = [] if result is None else list(_rows(data, result))
-    table = Table(
-        "Activation energies",
-        ("Material", "Species", "Ea (eV)", "95 % interval", "D at 300 K (cm²/s)", "Temperatures"),
-        tuple(rows),
-        "D at 300 K is extrapolated, often over several powers of ten: the line is assumed to go "
-        "on unbent.",
-        heads=2,
-    )
+    table = None if result is None else _table(data, result)
     plot = _plot(data, result)
     return Section(
         "activation",
         "Activation",
         lead,
         notices=tuple(_doubts(data, result)),
-        tables=(table,) if rows else (),
+        tables=(table,) if table is not None and table.rows else (),
         plots=(plot,) if plot else (),
     )
+
+
+def _table(data: Data, result: xr.Dataset) -> Table:
+    target = f"{_target(result):g} K"
+    columns = ("Ea (eV)", "95 % interval", f"D at {target} (cm²/s)", "Temperatures", "χ²/dof")
+    note = (
+        f"D at {target} is extrapolated, often over several powers of ten, as if the line went on "
+        "unbent; its 95 % interval is in brackets. χ²/dof well above 1 says that the points do "
+        "not lie on a line within their errors."
+    )
+    rows = tuple(_rows(data, result))
+    return Table("Activation energies", ("Material", "Species", *columns), rows, note, heads=2)
 
 
 def at(result: xr.Dataset, material: Material, species: str) -> xr.Dataset | None:
@@ -82,28 +89,44 @@ def _row(label: str, species: str, part: xr.Dataset) -> tuple[Cell, ...]:
         Cell(label),
         Cell(species),
         Cell(uncertain(energy, _number(part, "activation_energy_stderr"))),
-        Cell(_interval(part, "activation_energy", energy)),
+        Cell(_interval(part, "activation_energy", energy) or NONE),
         Cell(*_extrapolated(part)),
         Cell(f"{used:.0f}" if np.isfinite(used) else NONE),
+        Cell(_scatter(part)),
     )
 
 
 def _interval(part: xr.Dataset, name: str, value: float) -> str:
-    variable = next((part[n] for n in (f"{name}_ci95", "ci95") if n in part), None)
-    if variable is None or variable.dims != ("bound",) or not np.isfinite(variable).all():
-        return NONE
+    """The 95 % interval of a quantity, empty if there is none."""
+    variable = part.get(f"{name}_ci95")
+    if variable is None or variable.dims != ("bound",) or not variable.notnull().all():
+        return ""
     low, high = (float(end) for end in variable)
     return between(low, high, value)
 
 
 def _extrapolated(part: xr.Dataset) -> tuple[str, str]:
     """D at 300 K and its 95 % interval."""
-    name = "diffusion_coefficient_300K"
-    value = _number(part, name)
+    name = _extrapolated_name(part)
+    value, relative = _number(part, name), _number(part, f"ln_{name}_stderr")
     if not np.isfinite(value):
         return NONE, ""
-    interval = _interval(part, name, value)
-    return uncertain(value, _number(part, f"{name}_stderr")), "" if interval == NONE else interval
+    text = uncertain(value, value * relative) if relative < _FACTOR else short(value, 1)
+    return text, _interval(part, name, value)
+
+
+def _extrapolated_name(result: xr.Dataset) -> str:
+    return f"D_{_target(result):g}K"
+
+
+def _target(result: xr.Dataset) -> float:
+    return float(result.attrs.get("extrapolate_K", 300.0))
+
+
+def _scatter(part: xr.Dataset) -> str:
+    """χ² by its degrees of freedom: how well a line describes the points."""
+    freedom = _number(part, "dof")
+    return f"{_number(part, 'chi2') / freedom:.1f}" if freedom > 0 else NONE
 
 
 def _plot(data: Data, result: xr.Dataset | None) -> Plot | None:
@@ -139,7 +162,7 @@ def _caption(left: int) -> str:
     text = (
         "D of the most mobile species of each material with one standard error; lines: weighted "
         "fits; bands: one standard error of the fit. A temperature "
-        "at which the motion is not diffusive has no point."
+        "at which most replicas are not diffusive has no point."
     )
     return f"{text} {left} more materials are not drawn." if left > 0 else text
 
@@ -149,7 +172,7 @@ def _series(data: Data, result: xr.Dataset | None, material: Material) -> Activa
     if not species:
         return None
     pairs = [(case.temperature, diffusivity(data, case, species[0])) for case in data.of(material)]
-    known = [(t, value) for t, value in pairs if value.known]
+    known = [(t, value) for t, value in pairs if value.carried]
     if not known:
         return None
     part = None if result is None else at(result, material, species[0])
@@ -192,4 +215,4 @@ def _doubts(data: Data, result: xr.Dataset | None) -> Iterator[Notice]:
 
 def _diffusive_temperatures(data: Data, material: Material) -> int:
     species = mobile(data, material)[:1]
-    return sum(diffusivity(data, case, s).known for case in data.of(material) for s in species)
+    return sum(diffusivity(data, case, s).carried for case in data.of(material) for s in species)

@@ -18,7 +18,7 @@ Series = tuple[FloatArray, FloatArray, FloatArray]
 
 MATERIALS = 6
 LINES = 48
-POINTS = 160
+POINTS = 100
 
 
 def course(data: Data) -> Section | None:

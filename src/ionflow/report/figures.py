@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ionflow.kinds import FloatArray
+from ionflow.report.rounding import short
 from ionflow.report.style import (
     HAIR,
     MARKERS,
@@ -17,6 +18,7 @@ from ionflow.report.style import (
     drawing,
     figure,
     log_axis,
+    ordered,
     plain,
     svg,
 )
@@ -179,7 +181,7 @@ def _arrhenius_panel(
     axes.set_xlabel("1000 K / T")
     axes.set_ylabel("D (cm²/s)")
     axes.margins(x=0.08)
-    _decades_at_least_one(axes)
+    _label_between_decades(axes)
     _temperatures_on_top(axes, series)
     if title:
         axes.set_title(plain(title), pad=24)
@@ -216,15 +218,15 @@ def _fit_line(one: Activated, x: FloatArray) -> tuple[FloatArray, FloatArray | N
     return middle, np.sqrt(np.maximum(variance, 0.0))
 
 
-def _decades_at_least_one(axes: Axes) -> None:
-    from matplotlib.ticker import FuncFormatter
-
-    from ionflow.report.rounding import short
+def _label_between_decades(axes: Axes) -> None:
+    """Labels at 2 and 5 between powers of ten where there are few of those."""
+    from matplotlib.ticker import FuncFormatter, LogLocator
 
     low, high = axes.get_ylim()
-    if high / low < 10:
+    if high / low < 300:
+        axes.yaxis.set_minor_locator(LogLocator(subs=(2.0, 5.0)))
         axes.yaxis.set_minor_formatter(FuncFormatter(lambda value, _: short(value, 1)))
-        axes.tick_params(axis="y", which="minor", labelsize=8)
+        axes.tick_params(axis="y", which="minor", length=3)
 
 
 def _temperatures_on_top(axes: Axes, series: Sequence[Activated]) -> None:
@@ -264,15 +266,16 @@ def course(columns: Sequence[Column], labels: Sequence[str]) -> str:
 
 
 def _legend(fig: Figure, panels: Sequence[Panel]) -> None:
-    """One legend for all panels, below them, when there is more than one name."""
+    """One legend for all panels, above them, when there is more than one name."""
     handles: dict[str, Any] = {}
     for axes in fig.axes:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             handles.setdefault(label, handle)
     if len(handles) > 1 and panels:
+        named = ordered(handles)
         fig.legend(
-            handles.values(), handles.keys(), loc="outside lower center",
-            ncols=min(len(handles), 8), handlelength=1.6, columnspacing=1.4,
+            named.values(), named.keys(), loc="outside upper left",
+            ncols=min(len(named), 8), handlelength=1.4, columnspacing=1.4, borderaxespad=0.2,
         )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -70,12 +71,15 @@ class Data:
         return recorded[-1] if recorded else None
 
     @cached_property
+    def _production(self) -> list[Row]:
+        return [row for row in self.run.stages if row.name == self._recorded]
+
+    @cached_property
     def cases(self) -> tuple[Case, ...]:
         """Materials at temperatures, in the order of the scan."""
         found: dict[tuple[Material, float], list[Row]] = {}
-        for row in self.run.stages:
-            if row.name == self._recorded:
-                found.setdefault((self._material(row), self._temperature(row)), []).append(row)
+        for row in self._production:
+            found.setdefault((self._material(row), self._temperature(row)), []).append(row)
         return tuple(Case(m, t, tuple(rows)) for (m, t), rows in found.items())
 
     @cached_property
@@ -147,14 +151,44 @@ class Data:
         return [result.drop_vars(scalars).assign_coords(replica=row.coords.get("replica", 0))]
 
     def _material(self, row: Row) -> Material:
+        coords = self._place(row)
+        return Material(self._labels[coords], coords, row.formula, row.atoms)
+
+    @cached_property
+    def _labels(self) -> dict[tuple[tuple[str, Any], ...], str]:
+        """A name for each material: its formula, and what else tells it from the others."""
+        formulas = {self._place(row): reduced(row.formula) for row in self._production}
+        labels = {}
+        for place, formula in formulas.items():
+            words = [_word(axis, value) for axis, value in place]
+            alone = list(formulas.values()).count(formula) == 1
+            labels[place] = formula if alone and formula else " ".join([formula, *words]).strip()
+        return {place: label or "material" for place, label in labels.items()}
+
+    def _place(self, row: Row) -> tuple[tuple[str, Any], ...]:
         left_out = (self.temperature_axis, "replica")
-        coords = tuple((a, value) for a, value in row.coords.items() if a not in left_out)
-        label = "-".join(_word(axis, value) for axis, value in coords) or row.formula or "material"
-        return Material(label, coords, row.formula, row.atoms)
+        return tuple((a, value) for a, value in row.coords.items() if a not in left_out)
 
     def _temperature(self, row: Row) -> float:
         value = row.coords.get(self.temperature_axis or "", row.stage.get("temperature_K", np.nan))
         return float(np.ravel(value)[-1])
+
+
+def reduced(formula: str) -> str:
+    """A formula per atom of its first element, to two decimals.
+
+    >>> reduced("Li24Al24O18Cl60")
+    'LiAlO0.75Cl2.5'
+    """
+    parts = re.findall(r"([A-Z][a-z]?)(\d*)", formula)
+    if not parts or "".join(map("".join, parts)) != formula:
+        return formula
+    unit = int(parts[0][1] or 1)
+    return "".join(f"{element}{_ratio(int(count or 1) / unit)}" for element, count in parts)
+
+
+def _ratio(value: float) -> str:
+    return "" if value == 1 else f"{round(value, 2):g}"
 
 
 def _word(axis: str, value: Any) -> str:

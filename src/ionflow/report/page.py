@@ -62,8 +62,8 @@ class Section:
     notices: tuple[Notice, ...] = ()
     tables: tuple[Table, ...] = ()
     plots: tuple[Plot, ...] = ()
-    after: tuple[Table, ...] = ()
-    """Tables that follow the figures."""
+    told: tuple[tuple[str, str], ...] = ()
+    """Names and what they are, at the end."""
 
 
 @dataclass(frozen=True)

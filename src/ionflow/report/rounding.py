@@ -87,13 +87,23 @@ def between(low: float, high: float, value: float) -> str:
     """An interval around a value, with the power of ten that `uncertain` gives the value.
 
     >>> between(8.1e-6, 1.234e-5, 9.5e-6), between(0.25, 0.4127, 0.3)
-    ('[8.1, 12]×10⁻⁶', '[0.25, 0.41]')
+    ('[8.1, 12.3]×10⁻⁶', '[0.25, 0.41]')
+    >>> between(8.1e-12, 1.2e-8, 3e-10)
+    '[8.1×10⁻¹², 1.2×10⁻⁸]'
     """
+    if low == 0 or not 0 < high / low < 30:
+        return f"[{short(low, 2)}, {short(high, 2) if math.isfinite(high) else '∞'}]"
     exponent = math.floor(math.log10(abs(value))) if value else 0
     if -3 <= exponent < 5:
-        return f"[{short(low, 2)}, {short(high, 2)}]"
-    ends = ", ".join(short(end / 10.0**exponent, 2) for end in (low, high))
-    return f"[{ends}]×{power(exponent)}"
+        return f"[{_even(low, high)}]"
+    return f"[{_even(low / 10.0**exponent, high / 10.0**exponent)}]×{power(exponent)}"
+
+
+def _even(low: float, high: float) -> str:
+    """Two numbers with the same decimals, two digits of the smaller one."""
+    smaller = min((abs(end) for end in (low, high) if end), default=1.0)
+    places = min(max(1 - math.floor(math.log10(smaller)), 0), 5)
+    return f"{low:.{places}f}, {high:.{places}f}"
 
 
 def span(seconds: float) -> str:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
-from ionflow.kinds import FloatArray
 from ionflow.report import figures
 from ionflow.report.figures import Curve, Panel
 from ionflow.report.gather import Data, Material
@@ -45,8 +44,8 @@ def structure(data: Data) -> Section | None:
 def _caption(shown: Sequence[Material]) -> str:
     text = (
         f"The {PAIRS} pairs with the highest peaks of each material, each on its own scale; "
-        "colours are temperatures. N is the running coordination number of the second element "
-        "around the first up to the first minimum, at the lowest temperature."
+        "colours are temperatures. N is the number of atoms of the second element around one of "
+        "the first up to the first minimum, at the lowest temperature."
     )
     left = len(shown) - MATERIALS
     return (
@@ -57,7 +56,7 @@ def _caption(shown: Sequence[Material]) -> str:
 def _row(data: Data, material: Material) -> list[Panel | None]:
     colors = heat(data.temperatures)
     found = {c.temperature: data.result("rdf", c) for c in data.of(material)}
-    results = {t: result.mean("replica") for t, result in found.items() if result is not None}
+    results = {t: _mean(result) for t, result in found.items() if result is not None}
     coldest = next(iter(results.values()))
     return [
         Panel(
@@ -69,6 +68,11 @@ def _row(data: Data, material: Material) -> list[Panel | None]:
     ]
 
 
+def _mean(result: xr.Dataset) -> xr.Dataset:
+    names = [name for name in ("g", "coordination_number", "cutoff") if name in result]
+    return result[names].mean("replica")
+
+
 def _curve(result: xr.Dataset, temperature: float, pair: str, color: str) -> Curve:
     g = result["g"]
     y = g.sel(pair=pair).values if pair in g["pair"] else np.full(g.sizes["r"], np.nan)
@@ -76,30 +80,21 @@ def _curve(result: xr.Dataset, temperature: float, pair: str, color: str) -> Cur
 
 
 def _pairs(result: xr.Dataset) -> list[str]:
-    """One name for each pair of elements, the highest peaks first."""
+    """One name for each pair of elements, metals first, the highest peaks first."""
+    from ase.formula import non_metals
+
     height = result["g"].max("r").fillna(0.0)
-    order = np.argsort(-height.values, kind="stable")
+    heights = dict(zip(map(str, height["pair"].values), map(float, height.values), strict=True))
+    ranked = sorted(heights, key=lambda pair: (-heights[pair], pair.split("-")[0] in non_metals))
     names: dict[frozenset[str], str] = {}
-    for name in height["pair"].values[order]:
-        names.setdefault(frozenset(str(name).split("-")), str(name))
+    for pair in ranked:
+        names.setdefault(frozenset(pair.split("-")), pair)
     return list(names.values())[:PAIRS]
 
 
 def _coordination(result: xr.Dataset, pair: str) -> str:
-    running = next((result[n] for n in ("running_coordination", "N", "n") if n in result), None)
-    if running is None or running.dims != result["g"].dims:
+    if not {"coordination_number", "cutoff"} <= set(result):
         return ""
-    r, g = result["r"].values, result["g"].sel(pair=pair).values
-    end = first_minimum(r, g)
-    if end is None:
-        return ""
-    return f"N({r[end]:.1f} Å) = {running.sel(pair=pair).values[end]:.1f}"
-
-
-def first_minimum(r: FloatArray, g: FloatArray) -> int | None:
-    """Index of the minimum behind the main peak, within 1.7 times its distance."""
-    if not np.isfinite(g).all() or g.max() <= 1.0:
-        return None
-    peak = int(np.argmax(g))
-    behind = np.flatnonzero((r > r[peak]) & (r < 1.7 * r[peak]))
-    return int(behind[np.argmin(g[behind])]) if behind.size else None
+    one = result.sel(pair=pair)
+    number, cutoff = float(one["coordination_number"]), float(one["cutoff"])
+    return f"N({cutoff:.1f} Å) = {number:.1f}" if np.isfinite([number, cutoff]).all() else ""

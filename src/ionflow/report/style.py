@@ -37,8 +37,8 @@ PALETTE = (
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h")
 
 _RC: Any = {
-    "font.family": "sans-serif",
-    "font.sans-serif": ["Inter", "Helvetica Neue", "Arial", "Liberation Sans", "DejaVu Sans"],
+    # comes with matplotlib, so that a figure is laid out alike on every machine
+    "font.family": "DejaVu Sans",
     "font.size": 10,
     "axes.titlesize": 10,
     "axes.titleweight": "bold",
@@ -72,18 +72,17 @@ _RC: Any = {
     "path.simplify_threshold": 0.5,
 }
 
+#: What a reader's machine may show instead; all of them are narrower.
+_FONTS = "Inter, 'Helvetica Neue', Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif"
+
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
 @contextmanager
 def drawing() -> Iterator[None]:
     """The look of ionflow's figures, for as long as the context lasts."""
-    import logging
-
     import matplotlib as mpl
 
-    # the reader's machine has the fonts, this one need not
-    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
     with mpl.rc_context(_RC):
         yield
 
@@ -104,16 +103,24 @@ def svg(fig: Figure) -> str:
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     fig.savefig(buffer, format="svg", metadata=nothing)
     text = buffer.getvalue()
-    return text[text.index("<svg") :]
+    return text[text.index("<svg") :].replace("'DejaVu Sans'", _FONTS)
 
 
 def inline(document: str, prefix: str) -> str:
-    """An SVG document as part of an HTML page: its ids made unique, its namespaces implied."""
+    """An SVG document as part of an HTML page: ids made unique, widths in the page's measure."""
     text = re.sub(r'\sxmlns(:xlink)?="[^"]*"', "", document).replace("xlink:href", "href")
     text = re.sub(r'(\sid=")', rf"\g<1>{prefix}-", text)
     text = re.sub(r'(href="#|url\(#)', rf"\g<1>{prefix}-", text)
     text = re.sub(r"<style.*?</style>", "", text, flags=re.DOTALL)
-    return re.sub(r'<svg [^>]*?(viewBox="[^"]*")[^>]*>', r"<svg \1>", text, count=1)
+    return re.sub(r'<svg [^>]*?viewBox="0 0 ([\d.]+) [\d.]+"[^>]*>', _sized, text, count=1)
+
+
+def _sized(match: re.Match[str]) -> str:
+    """The opening tag of a figure that keeps its letters readable on any screen."""
+    box = match.group(0).split('viewBox="')[1].split('"')[0]
+    inches = float(match.group(1)) / 72
+    widths = f"max-width:{7.4 * inches:.1f}rem;min-width:{4.2 * inches:.1f}rem"
+    return f'<svg viewBox="{box}" style="{widths}">'
 
 
 def plain(text: object) -> str:
@@ -124,6 +131,16 @@ def plain(text: object) -> str:
 def colors(names: Sequence[str]) -> dict[str, str]:
     """A colour for each name, the same in every figure that is given the same names."""
     return {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(dict.fromkeys(names))}
+
+
+def ordered(handles: dict[str, Any]) -> dict[str, Any]:
+    """Names of a legend in the order of their colours, guides last."""
+    place = {color: index for index, color in enumerate(PALETTE)}
+    return dict(sorted(handles.items(), key=lambda item: place.get(_color(item[1]), len(place))))
+
+
+def _color(handle: Any) -> str:
+    return str(handle.get_color()) if hasattr(handle, "get_color") else ""
 
 
 def heat(values: Sequence[float]) -> dict[float, str]:
