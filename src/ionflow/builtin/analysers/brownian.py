@@ -15,7 +15,6 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg import cho_factor, cho_solve
 
 from ionflow.kinds import FloatArray
 
@@ -50,11 +49,11 @@ def generalised_least_squares(x: FloatArray, y: FloatArray, covariance: FloatArr
     covariance : (point, point), of y
     """
     design = np.stack([x, np.ones_like(x)], axis=1)
-    factor = cho_factor(covariance)
-    spread = np.linalg.inv(design.T @ cho_solve(factor, design))
-    slope, intercept = spread @ design.T @ cho_solve(factor, y)
+    weighted = np.linalg.solve(covariance, np.column_stack([design, y]))
+    spread = np.linalg.inv(design.T @ weighted[:, :2])
+    slope, intercept = spread @ design.T @ weighted[:, 2]
     residual = y - slope * x - intercept
-    chi2 = float(residual @ cho_solve(factor, residual))
+    chi2 = float(residual @ (weighted @ [-slope, -intercept, 1.0]))
     return Line(float(slope), float(intercept), spread, chi2, len(x) - 2)
 
 

@@ -52,7 +52,7 @@ def spaced_lags(frames: int, fraction: float, count: int) -> IntArray:
     """At most `count` lags, evenly spaced on a log axis, from 1 to a fraction of the frames.
 
     >>> spaced_lags(100, 0.5, 8)
-    array([ 1,  2,  3,  5,  9, 16, 29, 50])
+    array([ 1,  2,  3,  5,  9, 16, 28, 49])
     """
     last = max(1, int(fraction * (frames - 1) + 1e-9))
     if count >= last:

@@ -142,13 +142,14 @@ def _last_decade(lags: IntArray) -> int:
 def _diffusive_start(curve: Curve, first: int, fit: DiffusiveFit) -> int | None:
     """Index of the earliest window that looks diffusive; straight ones are preferred."""
     last = int(np.searchsorted(curve.lags, curve.lags[-1] / MIN_SPAN, side="right"))
-    good = [
-        start
-        for start in range(first, min(last, len(curve.lags) - MIN_POINTS + 1))
-        if _is_diffusive(curve.between(start), fit.exponent_tolerance)
-    ]
-    straight = (start for start in good if _is_straight(curve.between(start)))
-    return next(straight, good[0] if good else None)
+    bent = None
+    for start in range(first, min(last, len(curve.lags) - MIN_POINTS + 1)):
+        window = curve.between(start)
+        if _is_diffusive(window, fit.exponent_tolerance):
+            if _is_straight(window):
+                return start
+            bent = start if bent is None else bent
+    return bent
 
 
 def _is_diffusive(window: Curve, tolerance: float) -> bool:

@@ -1,0 +1,117 @@
+import dask
+import numpy as np
+import pytest
+import xarray as xr
+from pydantic import ValidationError
+
+from ionflow.builtin.analysers import walkers as walkers_module
+from ionflow.builtin.analysers.msd import Msd
+from ionflow.builtin.analysers.walkers import Walkers
+from ionflow.errors import DataError
+
+SYMBOLS = ["Li"] * 5 + ["Al"] * 2 + ["Cl"] * 6
+
+
+@pytest.fixture
+def walking(trajectory, walk, rng) -> xr.Dataset:
+    return trajectory(10 + walk(rng, 200, len(SYMBOLS), 0.4), SYMBOLS)
+
+
+def test_equals_mdanalysis(walking) -> None:
+    mda = pytest.importorskip("MDAnalysis")
+    from MDAnalysis.analysis.msd import EinsteinMSD
+
+    universe = mda.Universe.empty(len(SYMBOLS), trajectory=True)
+    universe.add_TopologyAttr("name", SYMBOLS)
+    universe.load_new(walking["positions"].values.astype(np.float32))
+    theirs = EinsteinMSD(universe, select="name Li", msd_type="xyz", fft=False).run()
+    ours = Msd(frame="none").analyse(walking).sel(species="Li")
+    lags = np.rint(ours["lag"].values / 0.1).astype(int)
+    np.testing.assert_allclose(ours["msd"], theirs.results.timeseries[lags], rtol=1e-5)
+
+
+def test_directions_add_up_and_everything_is_labelled(walking) -> None:
+    result = Msd().analyse(walking.assign_coords(A="Li", temperature_K=800.0, replica=1))
+    np.testing.assert_allclose(result["msd_direction"].sum("xyz"), result["msd"])
+    assert result["species"].values.tolist() == ["Li", "Al", "Cl"]
+    assert result["n_atoms"].values.tolist() == [5, 2, 6]
+    assert all({"units", "long_name"} <= set(v.attrs) for v in result.data_vars.values())
+    assert (result.A, result.temperature_K, result.replica) == ("Li", 800.0, 1)
+    assert result["lag"].attrs["units"] == "ps"
+    assert result.attrs["frame"] == "barycentric"
+
+
+def test_free_walkers_follow_six_d_t(trajectory, walk, rng) -> None:
+    result = Msd(frame="none").analyse(trajectory(walk(rng, 2000, 40, 0.3), ["Li"] * 40))
+    early = result.sel(species="Li", lag=slice(0, 5))
+    expected = 3 * 0.09 * early["lag"] / 0.1
+    assert (abs(early["msd"] - expected) < 5 * early["msd_stderr"]).all()
+
+
+@pytest.mark.parametrize("frame", ["barycentric", "framework"])
+def test_a_common_drift_changes_nothing(walking, frame) -> None:
+    analyser = Msd(frame=frame, framework=("Al", "Cl") if frame == "framework" else ())
+    drift = xr.DataArray(np.linspace(0, 50, 200), dims="time")
+    moved = walking.assign(positions=walking["positions"] + drift)
+    xr.testing.assert_allclose(analyser.analyse(moved), analyser.analyse(walking))
+    bare = Msd(frame="none")
+    assert (bare.analyse(moved)["msd"] > bare.analyse(walking)["msd"]).any()
+
+
+def test_the_frame_is_mass_weighted(walking) -> None:
+    walkers = Walkers(walking, "barycentric")
+    momentum = sum(
+        walking["mass"].values[walkers.atoms[s]].sum() / len(walkers.atoms[s]) * p.sum(axis=0)
+        for s in walkers.species
+        for p in walkers.paths(s)
+    )
+    np.testing.assert_allclose(momentum, 0, atol=1e-8)
+
+
+def test_lazy_blocks_give_the_same_and_no_more_than_asked_is_read(walking, monkeypatch) -> None:
+    whole = Msd().analyse(walking)
+    monkeypatch.setattr(walkers_module, "READ_BYTES", 12 * 200 * 2)  # two atoms at a time
+    monkeypatch.setattr(walkers_module, "TRANSFORM_SIZE", 3 * 200)
+    lazy = walking.chunk(time=37)
+    with dask.config.set(scheduler="synchronous"):
+        xr.testing.assert_allclose(Msd().analyse(lazy), whole)
+    assert lazy["positions"].chunks is not None
+
+
+def test_faults_say_what_to_do(walking) -> None:
+    with pytest.raises(DataError, match="record: true"):
+        Msd().analyse(walking.drop_vars("positions"))
+    with pytest.raises(DataError, match="K are not in the trajectory"):
+        Msd(frame="framework", framework=("K",)).analyse(walking)
+    with pytest.raises(DataError, match="5 frames"):
+        Msd().analyse(walking.isel(time=slice(5)))
+    broken = walking.copy(deep=True)
+    broken["positions"][7, 3, 1] = np.nan
+    with pytest.raises(DataError, match="not finite"):
+        Msd().analyse(broken)
+    with pytest.raises(ValidationError, match="go together"):
+        Msd(frame="framework")
+
+
+class TestIndependentWalkers:
+    def test_free_walkers_all_count(self, trajectory, walk, rng) -> None:
+        walkers = Walkers(trajectory(walk(rng, 600, 60, 0.3), ["Li"] * 60))
+        assert walkers.independent("Li") == pytest.approx(60, rel=0.12)
+
+    def test_pairs_count_once(self, trajectory, walk, rng) -> None:
+        half = walk(rng, 600, 30, 0.3)
+        walkers = Walkers(trajectory(np.concatenate([half, half], axis=1), ["Li"] * 60))
+        assert walkers.independent("Li") == pytest.approx(30, rel=0.15)
+
+    def test_trapped_atoms_do_not_count(self, trajectory, walk, rng) -> None:
+        x = walk(rng, 600, 60, 0.3)
+        x[:, 20:] = 0.0
+        assert Walkers(trajectory(x, ["Li"] * 60)).independent("Li") == pytest.approx(20, rel=0.15)
+
+    def test_momentum_conservation_takes_one(self, trajectory, walk) -> None:
+        counts = [
+            Walkers(trajectory(walk(np.random.default_rng(k), 300, 4, 0.3), ["Li"] * 4),
+                    "barycentric").independent("Li")
+            for k in range(40)
+        ]  # fmt: skip
+        assert np.mean(counts) == pytest.approx(3, abs=0.2)
