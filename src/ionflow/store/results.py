@@ -1,0 +1,70 @@
+"""Results of analyses: one zarr folder each, with a list of its files beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import xarray as xr
+import zarr
+from zarr.storage import LocalStore
+
+from ionflow.errors import StoreError
+from ionflow.store.arrays import bounded, consolidate, write_attrs, write_variable
+from ionflow.store.checked import listing, open_checked, read_sealed_json, sealed_json
+from ionflow.store.files import discard, make_folder, move, publish, scratch, sync_tree, writing
+
+
+def list_path(folder: Path) -> Path:
+    """The list of a result's files; its appearance commits the result."""
+    return folder.with_suffix(".json")
+
+
+def write_result(root: Path, folder: Path, dataset: xr.Dataset) -> None:
+    """Write a Dataset; the first to commit wins, as the same key means the same result.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be stored.
+    """
+    if list_path(folder).exists():
+        return
+    # all variables in one go: they share most of their graph
+    dataset = dataset.compute(scheduler="synchronous")
+    with writing(folder):
+        temporary = scratch(root)
+        try:
+            _write(temporary, dataset)
+            make_folder(folder.parent)
+            discard(root, folder)
+            move(temporary, folder)
+        finally:
+            discard(root, temporary)
+    try:
+        publish(root, list_path(folder), sealed_json({"files": listing(folder)}))
+    except FileExistsError:
+        return
+
+
+def _write(folder: Path, dataset: xr.Dataset) -> None:
+    store = LocalStore(folder)
+    group = zarr.create_group(store)
+    for name, variable in dataset.variables.items():
+        layout = bounded(variable.shape, variable.dtype.itemsize)
+        write_variable(group, name, variable, layout)
+    write_attrs(group, dataset)
+    consolidate(store)
+    sync_tree(folder)
+
+
+def read_result(folder: Path) -> xr.Dataset:
+    """The Dataset, lazy.
+
+    Raises
+    ------
+    StoreError
+        If there is none or it is damaged.
+    """
+    if not list_path(folder).exists():
+        raise StoreError("no such result", where=str(folder))
+    return open_checked(folder, read_sealed_json(list_path(folder))["files"], {})
