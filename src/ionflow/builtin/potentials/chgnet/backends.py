@@ -36,21 +36,38 @@ def chosen(wish: Backend, device: str) -> tuple[Backend, str]:
 
 
 def field(wish: Backend, path: Path, sha256: str, device: str) -> CHGNetField | None:
-    """A fresh force field, or None if the stock calculator is wanted or all that there is."""
+    """A fresh force field, or None if the stock calculator is wanted or all that there is.
+
+    With `auto`, a checkpoint that a backend does not know goes to the next, with a warning.
+    """
     backend, _ = chosen(wish, device)
+    compiled, _ = kernel.available()
     if backend == "stock":
         return None
     try:
         weights = _folded(path, sha256)
-        compiled, _ = kernel.available()
         if backend == "kernel" and compiled is not None:
-            return KernelField(weights, compiled)
+            return _kernel_field(weights, compiled, wish)
         return TorchField(weights, device)
     except UnknownArchitectureError as error:
         if wish != "auto":
             raise
-        warnings.warn(f"{path.name}: {error}; using chgnet itself", RuntimeWarning, stacklevel=4)
+        _announce(f"{path.name}: {error.what}; using chgnet itself")
         return None
+
+
+def _kernel_field(weights: Weights, compiled: kernel.Kernel, wish: Backend) -> CHGNetField:
+    try:
+        return KernelField(weights, compiled)
+    except UnknownArchitectureError as error:
+        if wish != "auto":
+            raise
+        _announce(f"{error.what}; using torch")
+        return TorchField(weights)
+
+
+def _announce(message: str) -> None:
+    warnings.warn(message, RuntimeWarning, stacklevel=5)
 
 
 @lru_cache(maxsize=4)

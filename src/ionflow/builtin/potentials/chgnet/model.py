@@ -226,4 +226,5 @@ def readout(weights: Weights, atoms: Tensor) -> Tensor:
     *hidden, last = weights.readout
     for matrix, bias in hidden:
         atoms = functional.silu(torch.addmm(bias, atoms, matrix))
-    return torch.addmm(last[1], atoms, last[0]).squeeze(1).double()
+    matrix, bias = last  # its sum is an atom's energy, of which float32 would keep six digits
+    return torch.addmm(bias.double(), atoms.double(), matrix.double()).squeeze(1)

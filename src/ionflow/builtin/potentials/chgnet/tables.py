@@ -22,8 +22,8 @@ from ionflow.builtin.potentials.chgnet.weights import Weights
 
 TERMS = 6
 
-#: h f at most; the truncation is then below 3e-9, under float32's rounding of 6e-8
-PHASE_PER_INTERVAL = 0.38
+#: h f at most; the truncation is then about 1e-8, under float32's rounding of 6e-8
+PHASE_PER_INTERVAL = 0.5
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,7 @@ static void angle_conv_forward(work_t *w, const angle_conv_t *conv, angle_trace_
                 store(h + v, silu(load(first + v)));
             hidden_layer(gated, h, 2 * count, trace->y + start * 4 * WIDTH);
         }
+        inverse_norms(gated, trace->y + start * 4 * WIDTH, 2 * count, trace->inverse + start * 4);
         for (int64_t row = 2 * start; row < 2 * (start + count); row++) {
             int64_t p = g->left[row / 2] / 2, q = g->right[row / 2] / 2;
             vf message[PARTS];

@@ -9,6 +9,13 @@
 
 INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
+/* the second atom of a bond jumps about in memory: ask for it a few bonds early */
+INLINE void prefetch_atom(const graph_t *g, int64_t bond, const float *nodes)
+{
+    const float *ahead = nodes + g->second[least(bond + 4, g->bonds - 1)] * 4 * WIDTH;
+    for (int v = 0; v < 4 * WIDTH; v += 16) __builtin_prefetch(ahead + v);
+}
+
 /* rows 2r and 2r + 1 of h: silu of the first layer of bond `start + r`, there and back */
 static void first_layer(const work_t *w, int layer, int64_t start, int64_t count, float *h)
 {
@@ -20,6 +27,7 @@ static void first_layer(const work_t *w, int layer, int64_t start, int64_t count
         const float *i = nodes + g->first[b] * 4 * WIDTH, *j = nodes + g->second[b] * 4 * WIDTH;
         const float *added = layer && b < g->shorts ? w->atom[layer].bond + b * 2 * WIDTH : 0;
         vf t = splat(w->places[b].t);
+        prefetch_atom(g, b, nodes);
         for (int v = 0; v < 2 * WIDTH; v += LANES) {
             vf bond = value_at(row + v, 2 * WIDTH, t);
             if (added) bond += load(added + v);
@@ -29,6 +37,22 @@ static void first_layer(const work_t *w, int layer, int64_t start, int64_t count
     }
 }
 
+static void node_rows(work_t *w, int layer)
+{
+    const graph_t *g = w->graph;
+    const model_t *m = w->model;
+    const atom_conv_t *conv = m->atom_convs + layer;
+    float *nodes = w->atom[layer].nodes;
+    const float *of_elements = g->pairs ? m->nodes_with_angles : m->nodes;
+    if (layer)
+        product(w->atoms, WIDTH, g->atoms, conv->nodes, WIDTH, 4 * WIDTH, nodes, 4 * WIDTH,
+                g->pairs ? conv->bias_with_angles : conv->bias, SET);
+    else
+        for (int64_t i = 0; i < g->atoms; i++)
+            memcpy(nodes + i * 4 * WIDTH, of_elements + g->species[i] * 4 * WIDTH,
+                   sizeof(float) * 4 * WIDTH);
+}
+
 static void atom_conv_forward(work_t *w, int layer)
 {
     const graph_t *g = w->graph;
@@ -36,8 +60,7 @@ static void atom_conv_forward(work_t *w, int layer)
     atom_trace_t *trace = w->atom + layer;
     float h[TILE * 4 * WIDTH] __attribute__((aligned(64)));
     float *sums = w->d_message; /* free on the way forward */
-    product(w->atoms, WIDTH, g->atoms, conv->nodes, WIDTH, 4 * WIDTH, trace->nodes, 4 * WIDTH,
-            g->pairs ? conv->bias_with_angles : conv->bias, SET);
+    node_rows(w, layer);
     if (layer)
         product(w->bonds, WIDTH, g->shorts, conv->bond, WIDTH, 2 * WIDTH, trace->bond, 2 * WIDTH,
                 0, SET);
@@ -46,13 +69,14 @@ static void atom_conv_forward(work_t *w, int layer)
         int64_t count = least(TILE, g->bonds - start);
         float *y = trace->y + start * 4 * WIDTH;
         first_layer(w, layer, start, count, h);
+        float *inverse = trace->inverse + start * 4;
         hidden_layer(&conv->gated, h, 2 * count, y);
+        inverse_norms(&conv->gated, y, 2 * count, inverse);
         for (int64_t r = 0; r < 2 * count; r++) {
             int64_t b = start + r / 2;
             float *sum = sums + (r % 2 ? g->second[b] : g->first[b]) * WIDTH;
             vf message[PARTS];
-            gate_forward(&conv->gated, y + r * 2 * WIDTH, trace->inverse + (start * 2 + r) * 2,
-                         message);
+            gate_forward(&conv->gated, y + r * 2 * WIDTH, inverse + r * 2, message);
             for (int p = 0; p < PARTS; p++)
                 add_to(sum + p * LANES, message[p] * load(w->weight + b * WIDTH + p * LANES));
         }
@@ -96,6 +120,8 @@ static void first_layer_back(work_t *w, int layer, int64_t start, int64_t count,
         float *d_bond = near ? w->d_bond + b * 2 * WIDTH : 0;
         const float *added = near ? w->atom[layer].bond + b * 2 * WIDTH : 0;
         vf t = splat(w->places[b].t), along = splat(0);
+        prefetch_atom(g, b, nodes);
+        prefetch_atom(g, b, w->d_nodes);
         for (int v = 0; v < 2 * WIDTH; v += LANES) {
             vf slope, bond = both_at(row + v, 2 * WIDTH, t, &slope);
             if (near) bond += load(added + v);

@@ -45,6 +45,7 @@ typedef struct {
     double grids[3];     /* intervals per unit of length (long, short) or angle */
     int64_t intervals[3];
     const float *atoms;  /* element x 64 */
+    const float *nodes, *nodes_with_angles; /* element x 256: the first layer's, summed in double */
     const double *reference;
     const float *weight, *short_weight; /* tables of 64 */
     const atom_conv_t *atom_convs;      /* layers */

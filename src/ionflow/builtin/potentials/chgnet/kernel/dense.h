@@ -14,10 +14,7 @@ INLINE void product_block(const int rows, const float *a, int64_t lda, const flo
 {
     vf sum[ROWS][COLUMNS];
     for (int r = 0; r < rows; r++)
-        for (int v = 0; v < COLUMNS; v++) {
-            sum[r][v] = bias ? load(bias + v * LANES) : splat(0);
-            if (add) sum[r][v] += load(c + r * ldc + v * LANES);
-        }
+        for (int v = 0; v < COLUMNS; v++) sum[r][v] = splat(0);
     for (int k = 0; k < inner; k++) {
         vf b[COLUMNS];
         for (int v = 0; v < COLUMNS; v++) b[v] = load(w + k * ldw + v * LANES);
@@ -28,7 +25,12 @@ INLINE void product_block(const int rows, const float *a, int64_t lda, const flo
         }
     }
     for (int r = 0; r < rows; r++)
-        for (int v = 0; v < COLUMNS; v++) store(c + r * ldc + v * LANES, sum[r][v]);
+        for (int v = 0; v < COLUMNS; v++) {
+            float *target = c + r * ldc + v * LANES;
+            if (bias) sum[r][v] += load(bias + v * LANES);
+            if (add) sum[r][v] += load(target); /* last: the sum is rounded as finely as it can be */
+            store(target, sum[r][v]);
+        }
 }
 
 /* c (rows x columns) = [c +] bias + a (rows x inner) w (inner x columns); columns divide by 64.

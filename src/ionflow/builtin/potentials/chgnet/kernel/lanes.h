@@ -64,25 +64,25 @@ INLINE float total(vf x)
 }
 #endif
 
-/* e^x to about 1 ulp; x is clamped so that sums and products of two results stay finite */
-INLINE vf exponential(vf x)
+/* e^-x to 1e-7, with -x = n ln 2 + r; x is clamped so that products of two results stay finite.
+ * ln 2 is in two parts, the first short enough for an exact product; e^r is 1 + r + r^2 q(r) with q
+ * minimax in |r| < ln 2 / 2; n is added to the exponent's bits. */
+INLINE vf decay(vf x)
 {
-    x = clamp(x, -40.f, 40.f);
     const vf magic = splat(12582912.f); /* 1.5 * 2^23: its addition rounds to an integer */
-    vf shifted = x * 1.44269504088896341f + magic;
-    vf n = shifted - magic;
-    vf r = x - n * 0.693359375f + n * 2.12194440e-4f;
-    vf p = r * 1.9875691500e-4f + 1.3981999507e-3f;
-    p = p * r + 8.3334519073e-3f;
-    p = p * r + 4.1665795894e-2f;
-    p = p * r + 1.6666665459e-1f;
-    p = p * r + 5.0000001201e-1f;
-    p = p * (r * r) + r + 1.f;
-    return p * (vf)(((vi)shifted << 23) + 0x3f800000);
+    x = clamp(x, -40.f, 40.f);
+    vf shifted = x * -1.44269504088896341f + magic, n = shifted - magic;
+    vf r = n * 2.12194440e-4f - (n * 0.693359375f + x);
+    vf q = r * 0.0013814594130963087f + 0.0083687175065279f;
+    q = q * r + 0.04166838899254799f;
+    q = q * r + 0.1666652113199234f;
+    q = q * r + 0.4999999403953552f;
+    vf p = q * (r * r) + (r + 1.f);
+    return (vf)((vi)p + ((vi)shifted << 23));
 }
 
-INLINE vf sigmoid(vf x) { return 1.f / (1.f + exponential(-x)); }
-INLINE vf silu(vf x) { return x / (1.f + exponential(-x)); }
+INLINE vf sigmoid(vf x) { return 1.f / (1.f + decay(x)); }
+INLINE vf silu(vf x) { return x / (1.f + decay(x)); }
 
 /* d silu(x) / dx */
 INLINE vf silu_slope(vf x)

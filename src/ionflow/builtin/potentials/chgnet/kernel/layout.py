@@ -67,7 +67,8 @@ class ModelLayout(ctypes.Structure):
         ("readouts", ctypes.c_int64),
         ("grids", ctypes.c_double * 3),
         ("intervals", ctypes.c_int64 * 3),
-        *((name, Address) for name in ("atoms", "reference", "weight", "short_weight")),
+        *((name, Address) for name in ("atoms", "nodes", "nodes_with_angles", "reference")),
+        *((name, Address) for name in ("weight", "short_weight")),
         *((name, Address) for name in ("atom_convs", "bond_convs", "angle_updates")),
         *((name, Address) for name in ("readout_scale", "readout_shift")),
         *((name, Address * MOST_READOUT) for name in ("hidden", "hidden_t", "hidden_bias")),
@@ -165,6 +166,8 @@ class PackedModel:
             grids=tuple(grid.per_unit for grid in (long, short, angle)),
             intervals=tuple(grid.intervals for grid in (long, short, angle)),
             atoms=self._float(weights.atoms),
+            nodes=self._first_nodes(weights, weights.atom_convs[0].bias),
+            nodes_with_angles=self._first_nodes(weights, weights.atom_convs[0].bias_with_angles),
             reference=self._double(weights.reference),
             weight=self._float(tables.table(long, weights.bond_weight)),
             short_weight=self._float(tables.table(short, weights.short_weight)),
@@ -183,6 +186,11 @@ class PackedModel:
             model.hidden[k], model.hidden_t[k] = self._both(matrix)
             model.hidden_bias[k] = self._float(bias)
         return model
+
+    def _first_nodes(self, weights: Weights, bias: Tensor) -> int | None:
+        """Before the first AtomConv an atom's row depends on its element alone."""
+        conv, atoms = weights.atom_convs[0], weights.atoms
+        return self._float(torch.cat([atoms @ conv.centre + bias, atoms @ conv.neighbour], dim=1))
 
     def _angle_convs(
         self, convs: tuple[AngleConv, ...], weights: Weights, angle: tables.Grid

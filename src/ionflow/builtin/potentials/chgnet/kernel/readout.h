@@ -19,6 +19,14 @@ INLINE float dot(const float *a, const float *b)
     return total(sum);
 }
 
+/* in double: the sum is an atom's energy, of which float32 would keep six digits */
+INLINE double dot_exactly(const float *a, const float *b)
+{
+    double sum = 0;
+    for (int v = 0; v < WIDTH; v++) sum += (double)a[v] * b[v];
+    return sum;
+}
+
 /* x becomes (x - mean) / rms; returns 1 / rms */
 INLINE float normalise(float *x)
 {
@@ -57,7 +65,8 @@ static void readout_forward(work_t *w, double *energies)
         input = active;
     }
     for (int64_t i = 0; i < g->atoms; i++)
-        energies[i] = m->reference[g->species[i]] + m->last_bias + dot(input + i * WIDTH, m->last);
+        energies[i] = m->reference[g->species[i]] + m->last_bias +
+                      dot_exactly(input + i * WIDTH, m->last);
 }
 
 static void readout_backward(work_t *w)
