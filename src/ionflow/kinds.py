@@ -176,6 +176,9 @@ class Stage(Parameters):
     frame_ps: float = Field(0.1, gt=0)
     """Time between frames."""
 
+    settle_ps: float = Field(0.0, ge=0)
+    """Time at the start that analyses leave out: the memory of the stage before."""
+
     segment_ps: float = Field(1.0, gt=0)
     """Time between commits: what a crash can cost at most."""
 
@@ -191,6 +194,8 @@ class Stage(Parameters):
             raise ValueError("an nve stage cannot follow a temperature ramp; use nvt or npt")
         if self.frame_ps > self.segment_ps:
             raise ValueError("frame_ps must not exceed segment_ps")
+        if self.settle_ps >= self.duration_ps:
+            raise ValueError("settle_ps must be shorter than duration_ps: nothing would be left")
         if self.velocities and not self.record:
             raise ValueError("velocities are kept only in a recorded stage; add record: true")
         return self

@@ -14,8 +14,8 @@ from ionflow.recipe import Axis, Case, Recipe
 from ionflow.store import key_of
 from ionflow.units import FS_PER_PS
 
-#: Fields of a stage that guard a trajectory without changing it.
-_GUARDS = frozenset({"max_temperature_K", "min_distance_angstrom"})
+#: Fields of a stage that do not change its trajectory, only when to stop it and what to read.
+_GUARDS = frozenset({"max_temperature_K", "min_distance_angstrom", "settle_ps"})
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,11 @@ class StageWork:
     def total_steps(self) -> int:
         """Steps of the whole stage."""
         return self._steps(self.stage.duration_ps)
+
+    @property
+    def settle_steps(self) -> int:
+        """Steps at the start that analyses leave out."""
+        return round(self.stage.settle_ps * FS_PER_PS / self.engine.timestep_fs)
 
     @property
     def segment_steps(self) -> int:
@@ -77,6 +82,8 @@ class AnalysisWork:
     """For each name in the analyser's `needs`, the keys of its results."""
     axes: tuple[str, ...] = ()
     """Coordinates along which those results are joined."""
+    first_step: int = 0
+    """Earlier frames of the trajectory are left out."""
 
 
 def plan(recipe: Recipe) -> Plan:
@@ -186,8 +193,9 @@ def _add_analyses(
 
 def _reading_task(analyser: Analyser, stage: Task) -> Task:
     source = Input(stage.key, stage.steps)
-    key = _analysis_key(analyser, (source,))
-    work = AnalysisWork(analyser)
+    first = stage.payload.settle_steps
+    key = _analysis_key(analyser, (source,), first)
+    work = AnalysisWork(analyser, first_step=first)
     return Task(
         key, "analysis", analyser.use, stage.label, (source,), payload=work, coords=stage.coords
     )
@@ -204,9 +212,13 @@ def _joining_task(
     return Task(key, "analysis", analyser.use, "over the scan", inputs, payload=work)
 
 
-def _analysis_key(analyser: Analyser, inputs: tuple[Input, ...]) -> str:
-    identities = sorted(i.identity for i in inputs)
-    return key_of(kind="analysis", plugin=analyser.identity(), inputs=identities)
+def _analysis_key(analyser: Analyser, inputs: tuple[Input, ...], first_step: int = 0) -> str:
+    return key_of(
+        kind="analysis",
+        plugin=analyser.identity(),
+        inputs=sorted(i.identity for i in inputs),
+        first_step=first_step,
+    )
 
 
 def _coords(

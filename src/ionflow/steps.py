@@ -80,6 +80,7 @@ def analyse(root: Path, task: Task) -> str:
     else:
         (source,) = task.inputs
         trajectory = store.trajectory(source.key, source.steps)
+        trajectory = trajectory.isel(time=trajectory["step"].values >= work.first_step)
         data = [trajectory.assign_coords(dict(task.coords))]
     store.write_result(task.key, work.analyser.analyse(*data).assign_coords(dict(task.coords)))
     return task.key
