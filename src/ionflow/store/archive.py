@@ -47,7 +47,10 @@ def pack(head: Mapping[str, Any], members: Mapping[str, bytes]) -> bytes:
     The same content gives the same bytes.
     """
     listing = {name: zlib.crc32(data) for name, data in sorted(members.items())}
-    first = json.dumps({**head, "members": listing}, allow_nan=False).encode()
+    try:
+        first = json.dumps({**head, "members": listing}, allow_nan=False).encode()
+    except ValueError as error:
+        raise StoreError(f"its description holds a number that is not finite: {error}") from error
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name, data in ((_HEAD, first), *sorted(members.items())):
@@ -65,6 +68,8 @@ def damage(path: Path) -> Iterator[None]:
     """Name the file in whatever its damage raises."""
     try:
         yield
+    except FileNotFoundError as error:
+        raise StoreError("missing", where=str(path)) from error
     except _DAMAGE as error:
         reason = f"damaged or unreadable: {type(error).__name__}: {error}"
         raise StoreError(reason, where=str(path), hint="run `ionflow verify`") from error

@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 import stat
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,6 +14,8 @@ from io import BufferedReader
 from pathlib import Path
 
 from ionflow.errors import StoreError
+
+_ABANDONED_S = 3600
 
 _HINTS = {
     errno.ENOSPC: "free some space; nothing that was committed is lost",
@@ -74,8 +77,16 @@ def scratch(root: Path) -> Path:
 
 
 def sweep(root: Path) -> None:
-    """Remove what writers left behind that were killed."""
-    shutil.rmtree(root / ".tmp", ignore_errors=True)
+    """Remove what killed writers left behind: what nobody touched for an hour."""
+    folder = root / ".tmp"
+    for path in folder.iterdir() if folder.is_dir() else ():
+        with suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime < _ABANDONED_S:
+                continue
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink()
 
 
 def publish(root: Path, target: Path, data: bytes) -> None:

@@ -104,7 +104,8 @@ def is_stale(holder: dict[str, Any]) -> bool:
     here = (socket.gethostname(), _namespace())
     if (holder.get("host"), holder.get("namespace")) != here:
         return False
-    return process_start(int(holder["pid"])) != str(holder["started"])
+    pid = holder.get("pid")
+    return isinstance(pid, int) and process_start(pid) != str(holder.get("started"))
 
 
 def process_start(pid: int) -> str | None:

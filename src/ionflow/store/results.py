@@ -11,7 +11,16 @@ from zarr.storage import LocalStore
 from ionflow.errors import StoreError
 from ionflow.store.arrays import bounded, consolidate, write_attrs, write_variable
 from ionflow.store.checked import listing, open_checked, read_sealed_json, sealed_json
-from ionflow.store.files import discard, make_folder, move, publish, scratch, sync_tree, writing
+from ionflow.store.files import (
+    discard,
+    make_folder,
+    move,
+    publish,
+    scratch,
+    sync_folder,
+    sync_tree,
+    writing,
+)
 
 
 def list_path(folder: Path) -> Path:
@@ -44,6 +53,14 @@ def write_result(root: Path, folder: Path, dataset: xr.Dataset) -> None:
         publish(root, list_path(folder), sealed_json({"files": listing(folder)}))
     except FileExistsError:
         return
+
+
+def remove_result(root: Path, folder: Path) -> None:
+    """Take a result away; its list first, so that a crash leaves nothing that looks whole."""
+    list_path(folder).unlink(missing_ok=True)
+    if folder.exists():
+        sync_folder(folder.parent)
+        discard(root, folder)
 
 
 def _write(folder: Path, dataset: xr.Dataset) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -167,7 +167,7 @@ def join_segments(folder: Path, infos: Sequence[SegmentInfo]) -> xr.Dataset:
 
 
 def _lazy(folder: Path, infos: Sequence[SegmentInfo], name: Hashable, like: xr.DataArray) -> Any:
-    from dask.array.core import map_blocks
+    import dask.array as da
     from dask.base import tokenize
 
     if like.dims[0] != "time":
@@ -175,7 +175,8 @@ def _lazy(folder: Path, infos: Sequence[SegmentInfo], name: Hashable, like: xr.D
     indices = np.array([info.index for info in infos])
     chunks = (tuple(info.frames for info in infos), *((n,) for n in like.shape[1:]))
     reader = _Reader(str(folder), indices, str(name), like.shape[1:], like.dtype)
-    return map_blocks(  # type: ignore[no-untyped-call]
+    lazily: Callable[..., Any] = da.map_blocks
+    return lazily(
         reader,
         chunks=chunks,
         dtype=like.dtype,

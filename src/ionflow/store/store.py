@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
 import xarray as xr
 
 from ionflow.errors import StoreError
@@ -16,18 +15,10 @@ from ionflow.store.archive import Archive, damage
 from ionflow.store.files import make_folder, open_plain, publish, replace, sweep, within
 from ionflow.store.hold import held, read_holder
 from ionflow.store.keys import check_key, plain
-from ionflow.store.results import list_path, read_result, write_result
-from ionflow.store.sealed import Sealed, finish, seal, state_path
-from ionflow.store.segments import (
-    SegmentExists,
-    SegmentInfo,
-    join_segments,
-    read_info,
-    segment_bytes,
-    segment_numbers,
-    segment_path,
-)
-from ionflow.store.state import State, read_state, read_structure, structure_bytes
+from ionflow.store.results import list_path, read_result, remove_result, write_result
+from ionflow.store.segments import SegmentInfo
+from ionflow.store.state import State, read_structure, structure_bytes
+from ionflow.store.trajectory import Trajectory
 from ionflow.store.verify import Problem, problems
 
 if TYPE_CHECKING:
@@ -46,8 +37,7 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._infos: dict[Path, tuple[tuple[int, int, int], SegmentInfo]] = {}
-        self._sealed: dict[Path, tuple[tuple[int, int, int], Sealed]] = {}
+        self._trajectories: dict[str, Trajectory] = {}
 
     def __repr__(self) -> str:
         return f"Store({str(self.root)!r})"
@@ -67,7 +57,7 @@ class Store:
         root = Path(root).resolve()
         if (root / _MARK).exists():
             return cls.open(root)
-        if root.exists() and (not root.is_dir() or any(root.iterdir())):
+        if root.exists() and not _is_empty(root):
             hint = "choose an empty or new folder with --out"
             raise StoreError("not empty, and no run folder", where=str(root), hint=hint)
         make_folder(root)
@@ -149,8 +139,9 @@ class Store:
 
     # trajectories
 
-    def _folder(self, key: str) -> Path:
-        return within(self.root, "trajectories", check_key(key))
+    def _trajectory(self, key: str) -> Trajectory:
+        folder = within(self.root, "trajectories", check_key(key))
+        return self._trajectories.setdefault(key, Trajectory(self.root, folder))
 
     def trajectory_path(self, key: str) -> Path:
         """Where the sealed trajectory lies, for `xarray.open_zarr`."""
@@ -188,25 +179,7 @@ class Store:
         StoreError
             If the segment does not follow the last one, or cannot be written.
         """
-        path = segment_path(within(self.root, "trajectories", check_key(key), "segments"), index)
-        self._check_next(key, index, first_step, path)
-        data = segment_bytes(index, first_step, last_step, frames, state, meta)
-        try:
-            publish(self.root, path, data)
-        except FileExistsError:
-            raise SegmentExists("this segment exists already", where=str(path)) from None
-
-    def _check_next(self, key: str, index: int, first_step: int, path: Path) -> None:
-        infos = self.segments(key)
-        reached = infos[-1].last_step if infos else 0
-        if index < len(infos):
-            raise SegmentExists("this segment exists already", where=str(path))
-        if (index, first_step) != (len(infos), reached):
-            raise StoreError(
-                f"segment {index} from step {first_step} does not follow: "
-                f"the next is {len(infos)} from step {reached}",
-                where=str(path),
-            )
+        self._trajectory(key).commit(index, (first_step, last_step), frames, state, meta)
 
     def segments(self, key: str) -> list[SegmentInfo]:
         """What is committed, sealed or live, in order.
@@ -216,38 +189,7 @@ class Store:
         StoreError
             If a segment is damaged or does not follow the one before.
         """
-        sealed, numbers = self._listing(key)
-        infos = list(sealed.infos) if sealed else []
-        for index in numbers:
-            if index == len(infos):
-                infos.append(self._info(self._folder(key) / "segments", index))
-                _check_follows(infos, segment_path(self._folder(key) / "segments", index))
-        return infos
-
-    def _listing(self, key: str) -> tuple[Sealed | None, list[int]]:
-        # read again until stable: between the two, segments may have been sealed and dropped
-        while True:
-            sealed = self._sealed_part(key)
-            numbers = segment_numbers(self._folder(key) / "segments")
-            if self._sealed_part(key) is sealed:
-                return sealed, numbers
-
-    def _info(self, folder: Path, index: int) -> SegmentInfo:
-        path = segment_path(folder, index)
-        with damage(path):
-            mark = _mark(path)
-        if path not in self._infos or self._infos[path][0] != mark:
-            self._infos[path] = mark, read_info(path)
-        return self._infos[path][1]
-
-    def _sealed_part(self, key: str) -> Sealed | None:
-        path = self._folder(key) / "sealed.json"
-        if not path.exists():
-            return None
-        mark = _mark(path)
-        if path not in self._sealed or self._sealed[path][0] != mark:
-            self._sealed[path] = mark, Sealed(path.parent)
-        return self._sealed[path][1]
+        return self._trajectory(key).segments()
 
     def progress(self, key: str) -> int:
         """The last committed absolute step; 0 if there is none."""
@@ -266,15 +208,7 @@ class Store:
         StoreError
             If no segment ends there, or it is damaged.
         """
-        infos = self.segments(key)
-        ends = [i for i in infos if i.last_step == step] if step is not None else infos[-1:]
-        if not ends:
-            where, wanted = str(self._folder(key)), "any step" if step is None else f"step {step}"
-            raise StoreError(f"no state at {wanted}", where=where)
-        kept = state_path(self._folder(key), ends[0].last_step)
-        live = segment_path(self._folder(key) / "segments", ends[0].index)
-        with Archive(kept if ends[0].sealed or kept.exists() else live) as archive:
-            return read_state(archive)
+        return self._trajectory(key).state(step)
 
     def trajectory(self, key: str, steps: int | None = None) -> xr.Dataset:
         """The whole trajectory, lazy, as `ionflow.schema` describes it.
@@ -288,40 +222,24 @@ class Store:
         StoreError
             If there is none, it does not reach `steps`, or its time axis does not increase.
         """
-        sealed, _ = self._listing(key)
-        infos = self.segments(key)
-        where = str(self._folder(key))
-        if not infos or (steps is not None and steps > infos[-1].last_step):
-            reached = infos[-1].last_step if infos else 0
-            raise StoreError(f"the trajectory ends at step {reached}, not {steps}", where=where)
-        live = [info for info in infos if not info.sealed]
-        parts = [sealed.frames()] if sealed else []
-        parts += [join_segments(self._folder(key) / "segments", live)] if live else []
-        return _cut(_joined(parts, where), steps)
+        return self._trajectory(key).frames(steps)
 
     def seal(self, key: str) -> None:
         """Rewrite a trajectory's segments as one sharded zarr, then drop them.
 
-        Memory is bounded by one shard of frames. Every end state is kept. Doing it again does
-        nothing; after an interruption it puts in order what was left.
+        Memory is bounded by a shard of frames, some 100 MB. Every end state is kept. Doing it
+        again does nothing; after an interruption it puts in order what was left.
 
         Raises
         ------
         StoreError
             If there is nothing to seal, or what is written cannot be read back.
         """
-        infos = self.segments(key)
-        if not infos:
-            raise StoreError("there is no segment to seal", where=str(self._folder(key)))
-        if self._sealed_part(key):
-            finish(self.root, self._folder(key))
-        if not infos[-1].sealed:
-            seal(self.root, self._folder(key), self.trajectory(key), infos)
+        self._trajectory(key).seal()
 
     def is_sealed(self, key: str) -> bool:
         """Whether all segments are sealed and `trajectory_path` holds them."""
-        sealed, _ = self._listing(key)
-        return bool(sealed and sealed.is_finished() and self.segments(key)[-1].sealed)
+        return self._trajectory(key).is_sealed()
 
     # results
 
@@ -337,8 +255,18 @@ class Store:
         write_result(self.root, self._result(key), ds)
 
     def read_result(self, key: str) -> xr.Dataset:
-        """The result, lazy."""
+        """The result, lazy.
+
+        Raises
+        ------
+        StoreError
+            If there is none or it is damaged.
+        """
         return read_result(self._result(key))
+
+    def remove_result(self, key: str) -> None:
+        """Take a result away, so that it is made again; nothing if there is none."""
+        remove_result(self.root, self._result(key))
 
     # failures
 
@@ -377,42 +305,6 @@ def _first_wins() -> Iterator[None]:
         return
 
 
-def _mark(path: Path) -> tuple[int, int, int]:
-    status = path.stat()
-    return status.st_mtime_ns, status.st_size, status.st_ino
-
-
-def _check_follows(infos: list[SegmentInfo], path: Path) -> None:
-    reached = infos[-2].last_step if len(infos) > 1 else 0
-    if infos[-1].index != len(infos) - 1 or infos[-1].first_step != reached:
-        raise StoreError(
-            f"starts at step {infos[-1].first_step}, but the segment before ends at {reached}",
-            where=str(path),
-            hint="run `ionflow verify`",
-        )
-
-
-def _joined(parts: list[xr.Dataset], where: str) -> xr.Dataset:
-    whole = parts[0]
-    if len(parts) > 1:
-        whole = xr.concat(
-            parts,
-            dim="time",
-            data_vars="minimal",
-            coords="minimal",
-            compat="override",
-            join="override",
-            combine_attrs="override",
-        )
-    if (np.diff(whole["step"].values) <= 0).any() or (np.diff(whole["time"].values) <= 0).any():
-        raise StoreError(
-            "the time axis does not increase", where=where, hint="run `ionflow verify`"
-        )
-    return whole
-
-
-def _cut(frames: xr.Dataset, steps: int | None) -> xr.Dataset:
-    if steps is None:
-        return frames
-    count = int(np.searchsorted(frames["step"].values, steps, side="right"))
-    return frames.isel(time=slice(0, count))
+def _is_empty(root: Path) -> bool:
+    # .tmp alone is what a crash leaves before the folder was marked
+    return root.is_dir() and all(path.name == ".tmp" for path in root.iterdir())

@@ -103,14 +103,23 @@ def _read_all(place: Path, files: Listing) -> None:
 
 
 def _live(folder: Path, deep: bool) -> Iterator[Problem]:
-    numbers = segment_numbers(folder / "segments")
-    for before, after in pairwise(numbers):
+    # what a sealing has not dropped yet does not count
+    start = _sealed_count(folder)
+    numbers = [number for number in segment_numbers(folder / "segments") if number >= start]
+    for before, after in pairwise([start - 1, *numbers]):
         if after != before + 1:
             gap = segment_path(folder / "segments", before + 1)
             yield Problem(gap, f"missing, but segment {after} is there")
     for number in numbers:
         path = segment_path(folder / "segments", number)
         yield from _tried(path, _read_segment, path, deep)
+
+
+def _sealed_count(folder: Path) -> int:
+    try:
+        return len(Sealed(folder).infos)
+    except StoreError:
+        return 0
 
 
 def _read_segment(path: Path, deep: bool) -> None:
