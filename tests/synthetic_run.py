@@ -80,11 +80,12 @@ class Synthetic:
         steps: int = 2000,
         title: str = "Synthetic walkers",
         velocities: bool = False,
+        sealed: bool = True,
     ) -> None:
         self.store = Store.create(root)
         self.root, self.steps, self.title = root, steps, title
         self.alkalis, self.temperatures, self.replicas = alkalis, temperatures, replicas
-        self.velocities = velocities
+        self.velocities, self.sealed = velocities, sealed
         self.tasks: list[dict[str, Any]] = []
 
     def cases(self) -> list[tuple[str, float, int]]:
@@ -123,7 +124,7 @@ class Synthetic:
             )  # fmt: skip
             state = State.from_atoms(atoms, last)
             self.store.commit_segment(of, index, first, last, part, state, {"wall_s": 0.5})
-        if begun and record:
+        if begun and record and self.sealed:
             self.store.seal(of)
 
     def task(self, of: str, kind: str, name: str, coords: dict[str, Any], **more: Any) -> None:

@@ -32,14 +32,19 @@ _MAKERS: tuple[tuple[str, str, Maker], ...] = (
 
 def compose(run: Run) -> Page:
     """Everything that the page of a run says."""
+    import dask
+
     data = Data(run)
-    sections = tuple(_sections(data))
+    # many small reads, for which threads cost more than they gain
+    with dask.config.set(scheduler="synchronous"):
+        sections = tuple(_sections(data))
+        first = tuple(_headline(data))
     record = run.provenance
     return Page(
         title=str(record.get("title") or run.name),
         subtitle=_subtitle(run, data),
         facts=about.facts(data),
-        headline=tuple(_headline(data)),
+        headline=first,
         notices=(*about.failures(data), *_troubles(data)),
         sections=sections,
         footer=f"Made by ionflow {record.get('ionflow', '')} from {run.path.name}. Every number is "

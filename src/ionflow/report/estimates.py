@@ -71,7 +71,12 @@ def _verdict(result: xr.Dataset) -> str:
 
 def diffusivity(data: Data, case: Case, species: str) -> Estimate:
     """D of a species in cm²/s."""
-    return estimate(data.result("diffusion", case), "diffusion_coefficient", species=species)
+    at = ("diffusion", case.material, case.temperature, species)
+    if at not in data.pooled:
+        result = data.result("diffusion", case)
+        data.pooled[at] = estimate(result, "diffusion_coefficient", species=species)
+    value: Estimate = data.pooled[at]
+    return value
 
 
 def mobile(data: Data, material: Material) -> list[str]:

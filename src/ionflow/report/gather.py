@@ -50,6 +50,8 @@ class Data:
     troubles: list[str] = field(default_factory=list)
     series: dict[str, Any] = field(default_factory=dict)
     """Time series already read, by key of the trajectory."""
+    pooled: dict[tuple[Any, ...], Any] = field(default_factory=dict)
+    """Estimates already pooled over replicas."""
     _results: dict[tuple[str, Material, float], xr.Dataset | None] = field(default_factory=dict)
 
     @cached_property
