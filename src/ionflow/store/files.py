@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import shutil
 import stat
@@ -74,6 +75,27 @@ def scratch(root: Path) -> Path:
     folder = root / ".tmp"
     folder.mkdir(exist_ok=True)
     return folder / uuid.uuid4().hex
+
+
+@contextmanager
+def scratch_folder(root: Path) -> Iterator[Path]:
+    """A name for a folder to be filled and moved; what is still there at the end is removed."""
+    folder = scratch(root)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def guarded(folder: Path) -> Iterator[None]:
+    """Keep other processes out of a folder's few steps that a link or rename cannot do at once.
+
+    Nothing is lost where the file system ignores locks: whoever reads compares checksums.
+    """
+    with open(folder / ".guard", "wb") as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        yield
 
 
 def sweep(root: Path) -> None:

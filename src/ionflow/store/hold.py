@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import socket
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ionflow.errors import HeldError
-from ionflow.store.files import publish
+from ionflow.store.files import guarded, publish
 
 _NAME = "holder.json"
 
@@ -64,8 +63,7 @@ def _win(root: Path, mine: dict[str, Any]) -> None:
 
 def _take_over(root: Path, data: bytes) -> None:
     # only processes of one host can find each other stale, and among those flock is reliable
-    with open(root / ".takeover", "wb") as guard:
-        fcntl.flock(guard, fcntl.LOCK_EX)
+    with guarded(root):
         holder = read_holder(root)
         if holder and not is_stale(holder):
             raise _refusal(root, holder)

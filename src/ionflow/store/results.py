@@ -13,10 +13,11 @@ from ionflow.store.arrays import bounded, consolidate, write_attrs, write_variab
 from ionflow.store.checked import listing, open_checked, read_sealed_json, sealed_json
 from ionflow.store.files import (
     discard,
+    guarded,
     make_folder,
     move,
     publish,
-    scratch,
+    scratch_folder,
     sync_folder,
     sync_tree,
     writing,
@@ -40,25 +41,23 @@ def write_result(root: Path, folder: Path, dataset: xr.Dataset) -> None:
         return
     # all variables in one go: they share most of their graph
     dataset = dataset.compute(scheduler="synchronous")
-    with writing(folder):
-        temporary = scratch(root)
-        try:
-            _write(temporary, dataset)
-            make_folder(folder.parent)
-            discard(root, folder)
-            move(temporary, folder)
-        finally:
-            discard(root, temporary)
-    try:
-        publish(root, list_path(folder), sealed_json({"files": listing(folder)}))
-    except FileExistsError:
-        return
+    with writing(folder), scratch_folder(root) as temporary:
+        _write(temporary, dataset)
+        files = sealed_json({"files": listing(temporary)})
+        make_folder(folder.parent)
+        with guarded(folder.parent):
+            if not list_path(folder).exists():
+                discard(root, folder)
+                move(temporary, folder)
+                publish(root, list_path(folder), files)
 
 
 def remove_result(root: Path, folder: Path) -> None:
     """Take a result away; its list first, so that a crash leaves nothing that looks whole."""
-    list_path(folder).unlink(missing_ok=True)
-    if folder.exists():
+    if not folder.parent.is_dir():
+        return
+    with writing(folder), guarded(folder.parent):
+        list_path(folder).unlink(missing_ok=True)
         sync_folder(folder.parent)
         discard(root, folder)
 

@@ -13,7 +13,7 @@ A crash before 3 leaves the segments as they were, after 3 a folder that `finish
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,10 +43,9 @@ from ionflow.store.checked import (
 )
 from ionflow.store.files import (
     discard,
-    make_folder,
+    guarded,
     move,
-    publish,
-    scratch,
+    scratch_folder,
     sync_folder,
     sync_tree,
     writing,
@@ -88,36 +87,50 @@ class Sealed:
 
 
 def seal(root: Path, folder: Path, frames: xr.Dataset, infos: Sequence[SegmentInfo]) -> None:
-    """Write `frames`, the whole trajectory of `infos`, as the sealed zarr of `folder`."""
+    """Write `frames`, the whole trajectory of `infos`, as the sealed zarr of `folder`.
+
+    If another process sealed meanwhile, its work stays.
+    """
     shard = shard_frames(frames.sizes.get("atom", 0))
-    with writing(folder / "trajectory.zarr"):
-        temporary = scratch(root)
-        try:
-            files = write_sharded(temporary, frames, shard)
-            discard(root, folder / "next.zarr")
-            move(temporary, folder / "next.zarr")
-        finally:
-            discard(root, temporary)
-    _keep_states(root, folder, infos)
-    content = {
-        "shard_frames": shard,
-        "segments": [info.record() for info in infos],
-        "files": files,
-    }
+    with writing(folder / "trajectory.zarr"), scratch_folder(root) as temporary:
+        content = {
+            "shard_frames": shard,
+            "segments": [info.record() for info in infos],
+            "files": write_sharded(temporary, frames, shard),
+        }
+        with guarded(folder):
+            if sealed_count(folder) == sum(info.sealed for info in infos):
+                _commit(root, folder, temporary, content)
+
+
+def _commit(root: Path, folder: Path, temporary: Path, content: Mapping[str, Any]) -> None:
+    discard(root, folder / "next.zarr")
+    move(temporary, folder / "next.zarr")
+    live = [r for r in content["segments"] if r["index"] >= sealed_count(folder)]
+    _keep_states(root, folder, live)
     replace_file(root, folder / "sealed.json", sealed_json(content))
-    finish(root, folder)
+    _tidy(root, folder)
+
+
+def sealed_count(folder: Path) -> int:
+    """How many segments were sealed."""
+    return len(Sealed(folder).infos) if (folder / "sealed.json").exists() else 0
 
 
 def finish(root: Path, folder: Path) -> None:
     """Do what is left after `sealed.json` was written; nothing if nothing is."""
+    with writing(folder), guarded(folder):
+        _tidy(root, folder)
+
+
+def _tidy(root: Path, folder: Path) -> None:
     sealed = Sealed(folder)
     final, waiting = folder / "trajectory.zarr", folder / "next.zarr"
-    with writing(final):
-        if sealed.place() == waiting:
-            discard(root, final)
-            move(waiting, final)
-        discard(root, waiting)
-        _drop(folder / "segments", len(sealed.infos))
+    if sealed.place() == waiting:
+        discard(root, final)
+        move(waiting, final)
+    discard(root, waiting)
+    _drop(folder / "segments", len(sealed.infos))
 
 
 def _drop(folder: Path, count: int) -> None:
@@ -133,15 +146,13 @@ def state_path(folder: Path, step: int) -> Path:
     return folder / "states" / f"{step}.zarr.zip"
 
 
-def _keep_states(root: Path, folder: Path, infos: Sequence[SegmentInfo]) -> None:
-    make_folder(folder / "states")
-    for info in infos:
-        target = state_path(folder, info.last_step)
-        if info.sealed or target.exists():
-            continue
-        with Archive(segment_path(folder / "segments", info.index)) as archive:
-            head = {"kind": "state", "step": info.last_step}
-            publish(root, target, pack(head, archive.members("state/")))
+def _keep_states(root: Path, folder: Path, records: Iterable[Mapping[str, Any]]) -> None:
+    for record in records:
+        step = record["last_step"]
+        # replaced, not kept: a crash of an earlier sealing may have left a copy
+        with Archive(segment_path(folder / "segments", record["index"])) as archive:
+            data = pack({"kind": "state", "step": step}, archive.members("state/"))
+        replace_file(root, state_path(folder, step), data)
 
 
 def write_sharded(folder: Path, frames: xr.Dataset, shard: int) -> Listing:

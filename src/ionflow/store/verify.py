@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ionflow.errors import StoreError
 from ionflow.store.archive import Archive, damage
 from ionflow.store.checked import Listing, differences, open_checked, read_sealed_json
-from ionflow.store.sealed import Sealed, state_path
+from ionflow.store.sealed import Sealed, sealed_count, state_path
 from ionflow.store.segments import read_frames, segment_numbers, segment_path
 from ionflow.store.state import read_state
 
@@ -104,7 +104,10 @@ def _read_all(place: Path, files: Listing) -> None:
 
 def _live(folder: Path, deep: bool) -> Iterator[Problem]:
     # what a sealing has not dropped yet does not count
-    start = _sealed_count(folder)
+    try:
+        start = sealed_count(folder)
+    except StoreError:
+        return  # reported already, and unknown which segments are still needed
     numbers = [number for number in segment_numbers(folder / "segments") if number >= start]
     for before, after in pairwise([start - 1, *numbers]):
         if after != before + 1:
@@ -113,13 +116,6 @@ def _live(folder: Path, deep: bool) -> Iterator[Problem]:
     for number in numbers:
         path = segment_path(folder / "segments", number)
         yield from _tried(path, _read_segment, path, deep)
-
-
-def _sealed_count(folder: Path) -> int:
-    try:
-        return len(Sealed(folder).infos)
-    except StoreError:
-        return 0
 
 
 def _read_segment(path: Path, deep: bool) -> None:
