@@ -78,6 +78,14 @@ def test_lazy_blocks_give_the_same_and_no_more_than_asked_is_read(walking, monke
     assert lazy["positions"].chunks is not None
 
 
+@pytest.mark.filterwarnings("ignore:.*does not have a Zarr V3 specification")
+def test_a_trajectory_read_from_zarr_gives_the_same(walking, tmp_path) -> None:
+    text = walking["element"].astype(np.dtypes.StringDType())
+    walking.assign_coords(element=text).to_zarr(tmp_path / "t.zarr", consolidated=False)
+    lazy = xr.open_zarr(tmp_path / "t.zarr", consolidated=False)
+    xr.testing.assert_allclose(Msd().analyse(lazy), Msd().analyse(walking))
+
+
 def test_faults_say_what_to_do(walking) -> None:
     with pytest.raises(DataError, match="record: true"):
         Msd().analyse(walking.drop_vars("positions"))

@@ -126,7 +126,10 @@ def slope_of(
     if start is None:
         told = curve.between(first).exponent()[1] <= MAX_EXPONENT_STDERR
         return _not_diffusive("anomalous" if told else "undecided", curve, first, fit)
-    return _fitted(source, curve.between(start), frames, fit)
+    found = _fitted(source, curve.between(start), frames, fit)
+    if found.stderr >= found.value:  # consistent with no diffusion at all
+        return _not_diffusive("undecided", curve, start, fit)
+    return found
 
 
 def _first(true: BoolArray) -> int | None:

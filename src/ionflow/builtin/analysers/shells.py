@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from ionflow.builtin.analysers.brownian import IntArray
+from ionflow.builtin.analysers.labels import members
 from ionflow.errors import DataError
 from ionflow.kinds import FloatArray
 
@@ -88,9 +89,10 @@ def pair_histogram(trajectory: xr.Dataset, frames: IntArray, r_max: float, bins:
     r_max : longest distance, Å
     bins : number of bins
     """
-    elements = trajectory["element"].values.astype(str)
-    species = list(dict.fromkeys(elements.tolist()))
-    kind = np.array([species.index(element) for element in elements], dtype=np.int64)
+    species = members(trajectory)
+    kind = np.empty(trajectory.sizes["atom"], dtype=np.int64)
+    for index, atoms in enumerate(species.values()):
+        kind[atoms] = index
     size, blocks = len(species), min(BLOCKS, len(frames))
     block_of = np.arange(len(frames)) * blocks // len(frames)
     counts, weighted = np.zeros((2, blocks, size, size, bins))

@@ -73,7 +73,8 @@ def regime_variables(slopes: Sequence[Slope], dim: str, interval_ps: float) -> d
     verdicts = [slope.verdict for slope in slopes]
     meaning = (
         "diffusive; caged: the MSD stays below the cage criterion; anomalous: the log-log slope "
-        "is not 1; undecided: too few independent displacements to tell"
+        "is not 1; undecided: too few independent displacements to tell, or an error as large as "
+        "the value"
     )
     start, end = (_each(slopes, name) * interval_ps for name in ("fit_start", "fit_end"))
     exponent, stderr = (_each(slopes, name) for name in ("exponent", "exponent_stderr"))

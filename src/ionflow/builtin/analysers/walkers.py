@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from ionflow import Analyser
 from ionflow.builtin.analysers.brownian import IntArray
 from ionflow.builtin.analysers.correlation import mean_squared_displacement, spaced_lags
+from ionflow.builtin.analysers.labels import members
 from ionflow.errors import DataError
 from ionflow.kinds import FloatArray
 from ionflow.schema import frame_interval_ps, require
@@ -86,9 +87,8 @@ class Walkers:
         self.interval_ps = frame_interval_ps(data)
         positions = data["positions"].transpose("time", "atom", "xyz")
         self._positions = positions.compute() if positions.nbytes <= READ_BYTES else positions
-        elements = data["element"].values.astype(str)
-        self.species: tuple[str, ...] = tuple(dict.fromkeys(elements.tolist()))
-        self.atoms: dict[str, IntArray] = {s: np.flatnonzero(elements == s) for s in self.species}
+        self.atoms: dict[str, IntArray] = members(data)
+        self.species: tuple[str, ...] = tuple(self.atoms)
         weights = self._weights(data["mass"].values, frame, framework)
         self._drift = self.sums(weights[None, :])[0]
 
