@@ -180,6 +180,17 @@ def verify(
     typer.echo(f"{run_folder}: no fault found")
 
 
+@app.command()
+def doctor() -> None:
+    """Machine, backends, versions, a short CHGNet benchmark, and advice on workers and threads."""
+    from ionflow.doctor import examine
+    from ionflow.registry import load
+
+    console = _console()
+    for part in examine(load()):
+        console.print(part)
+
+
 def _read(recipe: str, scale: str | None, overrides: Iterable[str] | None) -> Any:
     from ionflow.recipe import read
     from ionflow.registry import load

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
@@ -12,6 +11,7 @@ from distributed import Client
 from distributed import LocalCluster as DaskLocalCluster
 
 from ionflow.errors import IonflowError
+from ionflow.machine import cores
 from ionflow.recipe import AddressCluster, LocalCluster
 
 #: One thread a worker, for every library that would start its own.
@@ -64,7 +64,7 @@ def dashboard(client: Client) -> str:
 def _local(spec: LocalCluster) -> Iterator[Client]:
     memory = f"{spec.memory_limit_GB}GB" if spec.memory_limit_GB else "auto"
     cluster = DaskLocalCluster(
-        n_workers=spec.workers or len(os.sched_getaffinity(0)),
+        n_workers=spec.workers or cores(),
         threads_per_worker=1,
         processes=True,
         host="127.0.0.1",

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import dask
 import numpy as np
 import xarray as xr
 
@@ -82,7 +83,10 @@ def analyse(root: Path, task: Task) -> str:
         trajectory = store.trajectory(source.key, source.steps)
         trajectory = trajectory.isel(time=trajectory["step"].values >= work.first_step)
         data = [trajectory.assign_coords(dict(task.coords))]
-    store.write_result(task.key, work.analyser.analyse(*data).assign_coords(dict(task.coords)))
+    # in this thread: a worker that asks its own cluster for help would wait for itself
+    with dask.config.set(scheduler="synchronous"):
+        result = work.analyser.analyse(*data).assign_coords(dict(task.coords))
+        store.write_result(task.key, result)
     return task.key
 
 

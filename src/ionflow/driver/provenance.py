@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import platform
-import socket
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+from importlib.metadata import version
 from typing import Any
 
+from ionflow import machine
 from ionflow.graph import Plan, Task
 from ionflow.plan import AnalysisWork, StageWork
 from ionflow.recipe import Recipe
 from ionflow.store import Store
-
-_DISTRIBUTIONS = (
-    "ionflow", "ase", "chgnet", "torch", "numpy", "scipy", "xarray", "zarr", "dask",
-    "distributed", "pluggy", "pydantic", "vesin",
-)  # fmt: skip
 
 
 def now() -> str:
@@ -96,8 +88,8 @@ def _described(recipe: Recipe) -> dict[str, Any]:
         "axes": [{"name": a.name, "path": a.path, "values": list(a.values)} for a in recipe.axes],
         "potential": {**case.potential.identity(), "provenance": case.potential.provenance()},
         "engine": {**case.engine.identity(), "provenance": case.engine.provenance()},
-        "versions": versions(),
-        "host": host(),
+        "versions": machine.versions(),
+        "host": machine.host(),
         "reproducibility": _reproducibility(case.engine.provenance()),
     }
 
@@ -106,34 +98,3 @@ def _reproducibility(engine: dict[str, Any]) -> str:
     # sums over neighbours on a GPU may be ordered differently from run to run
     device = str(engine.get("device", "cpu"))
     return "bitwise" if device == "cpu" or engine.get("deterministic") else "statistical"
-
-
-def versions() -> dict[str, str]:
-    """Versions of the distributions that a result can depend on."""
-    return {name: found for name in _DISTRIBUTIONS if (found := _version(name))}
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return ""
-
-
-def host() -> dict[str, Any]:
-    """The machine that drives the run."""
-    return {
-        "hostname": socket.gethostname(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-        "cpu": _cpu(),
-        "cores": len(os.sched_getaffinity(0)),
-        "memory_GB": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
-    }
-
-
-def _cpu() -> str:
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text().splitlines() if path.exists() else []
-    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor() or platform.machine())
