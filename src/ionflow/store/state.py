@@ -62,19 +62,28 @@ class State:
     def to_atoms(self) -> Atoms:
         """The atoms again; arrays are copies."""
         from ase import Atoms
-        from ase.constraints import dict2constraint
 
         count = len(self.arrays["numbers"])
         atoms = Atoms(numbers=np.zeros(count, dtype=int), cell=self.cell, pbc=self.pbc)
         # set directly: the methods of Atoms convert types and apply constraints
         atoms.arrays = {name: values.copy() for name, values in self.arrays.items()}
-        atoms.constraints = [dict2constraint(c) for c in self.constraints]
+        atoms.constraints = [_constraint(c) for c in self.constraints]
         if self.info:
             atoms.info["ionflow"] = plain(self.info)
         return atoms
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, State) and _bits(self) == _bits(other)
+
+
+def _constraint(record: dict[str, Any]) -> Any:
+    from ase.constraints import dict2constraint
+
+    constraint = dict2constraint(record)
+    if hasattr(constraint, "dir"):
+        # FixedPlane and FixedLine normalise again, which moves the last bit
+        constraint.dir = np.array(record["kwargs"]["direction"])
+    return constraint
 
 
 def _three(flags: Any) -> tuple[bool, bool, bool]:
