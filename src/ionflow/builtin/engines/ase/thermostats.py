@@ -7,6 +7,7 @@ between two half drifts.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -22,6 +23,10 @@ YOSHIDA: Final = (
     -(2 ** (1 / 3)) / (2 - 2 ** (1 / 3)),
     1 / (2 - 2 ** (1 / 3)),
 )
+
+
+#: Velocities of a chain that starts.
+AT_REST: Final = [0.0, 0.0, 0.0]
 
 
 class Thermostat(ABC):
@@ -123,15 +128,13 @@ class Chain:
     ----------
     degrees : degrees of freedom of that kinetic energy
     kT : eV, at which the period of the chain is `time`
-    velocities : of its links, 1/time; at rest if None
+    velocities : of its three links, 1/time
     """
 
-    def __init__(
-        self, degrees: int, kT: float, time: float, velocities: list[float] | None = None
-    ) -> None:
+    def __init__(self, degrees: int, kT: float, time: float, velocities: Sequence[float]) -> None:
         self.degrees = degrees
         self.masses = [degrees * kT * time**2, kT * time**2, kT * time**2]
-        self.velocities = list(velocities) if velocities else [0.0] * len(self.masses)
+        self.velocities = list(velocities)
 
     def scale(self, twice_kinetic: float, kT: float, dt: float) -> float:
         """Move the chain by `dt`; the factor by which the velocities that it heats change."""
