@@ -184,7 +184,7 @@ def _gridded(
     complete = len(known) == int(np.prod(shape))
     dtype = _dtype([cell.dtype for cell in known.values()], complete)
     arrays = {
-        place: cell.set_dims(sizes).transpose(*sizes).data.astype(dtype)  # type: ignore[no-untyped-call]
+        place: cell.set_dims(sizes).transpose(*sizes).data.astype(dtype)
         for place, cell in known.items()
     }
     data = _assemble(arrays, shape, dtype) if shape else next(iter(arrays.values()))
@@ -214,13 +214,13 @@ def _blocks(
 ) -> Any:
     import dask.array as da
 
-    blank = da.full(next(iter(arrays.values())).shape, fill, dtype=dtype)  # type: ignore[no-untyped-call]
+    blank = da.full(next(iter(arrays.values())).shape, fill, dtype=dtype)
 
     def nest(place: Place) -> Any:
         if len(place) == len(shape):
-            return da.asarray(arrays.get(place, blank))  # type: ignore[no-untyped-call]
+            return da.asarray(arrays.get(place, blank))
         deeper = [nest((*place, i)) for i in range(shape[len(place)])]
-        return da.stack(deeper)  # type: ignore[no-untyped-call]
+        return da.stack(deeper)
 
     return nest(())
 

@@ -164,7 +164,7 @@ def _caption(left: int) -> str:
         "fits; bands: one standard error of the fit. A temperature "
         "at which most replicas are not diffusive has no point."
     )
-    return f"{text} {left} more materials are not drawn." if left > 0 else text
+    return f"{text} Not drawn: {left} materials." if left > 0 else text
 
 
 def _series(data: Data, result: xr.Dataset | None, material: Material) -> Activated | None:

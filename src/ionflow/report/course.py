@@ -49,7 +49,7 @@ def _caption(data: Data) -> str:
         "is drawn bold."
     )
     left = len(data.materials) - MATERIALS
-    return f"{text} {left} more materials are not drawn." if left > 0 else text
+    return f"{text} Not drawn: {left} of {len(data.materials)} materials." if left > 0 else text
 
 
 def _stages(data: Data) -> list[str]:

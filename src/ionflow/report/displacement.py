@@ -85,8 +85,10 @@ def _msd_caption(data: Data, materials: int, temperatures: int) -> str:
     )
     left = max(0, materials - MATERIALS), len(data.temperatures) - temperatures
     if left[0]:
-        text += f" {left[0]} more materials are not drawn."
-    return text + (f" {left[1]} more temperatures are not drawn." if left[1] else "")
+        text += f" Not drawn: {left[0]} of {materials} materials."
+    return text + (
+        f" Not drawn: {left[1]} of {len(data.temperatures)} temperatures." if left[1] else ""
+    )
 
 
 def _msd_panel(data: Data, case: Case, palette: dict[str, str]) -> Panel | None:

@@ -63,7 +63,7 @@ def _table(data: Data, name: str) -> tuple[Table, Notice | None]:
                 data.troubles.append(f"{name} of {row.label or row.case}: {error}")
     rows = tuple(_row(variable, summary) for variable, summary in summaries.items())
     left = len(rows) - VARIABLES
-    notice = Notice(f"{name}: {left} more variables are not listed.", "note") if left > 0 else None
+    notice = Notice(f"{name}: variables not listed: {left}.", "note") if left > 0 else None
     columns = ("Variable", "Dims", "Unit", "Mean", "Lowest", "Highest", "Known")
     return Table(name, columns, rows[:VARIABLES], heads=3), notice
 

@@ -48,9 +48,7 @@ def _caption(shown: Sequence[Material]) -> str:
         "the first up to the first minimum, at the lowest temperature."
     )
     left = len(shown) - MATERIALS
-    return (
-        f"{text} {left} more materials are not drawn; they are in the data." if left > 0 else text
-    )
+    return f"{text} Not drawn: {left} of {len(shown)} materials." if left > 0 else text
 
 
 def _row(data: Data, material: Material) -> list[Panel | None]:
