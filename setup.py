@@ -38,12 +38,14 @@ class BuildKernel(build_ext):
     """Compiles each instruction set apart; a failure leaves a working install without kernel."""
 
     def build_extension(self, ext: Extension) -> None:
-        objects = self._compiled("dispatch.c", "dispatch", [])
+        objects = [
+            path for name in ("dispatch", "graph") for path in self._compiled(f"{name}.c", name, [])
+        ]
         variants = [
             self._compiled("evaluate.c", name, [*flags, f"-DINSTRUCTIONS={name}"])
             for name, flags in INSTRUCTIONS.items()
         ]
-        if not objects or not any(variants):
+        if len(objects) < 2 or not any(variants):
             self.warn("ionflow goes without its compiled CHGNet kernel and will use torch instead")
             return
         target = Path(self.get_ext_fullpath(ext.name))
@@ -67,7 +69,7 @@ setup(
     ext_modules=[
         Extension(
             "ionflow.builtin.potentials.chgnet.kernel.chgnet",
-            sources=[str(FOLDER / name) for name in ("evaluate.c", "dispatch.c")],
+            sources=[str(FOLDER / name) for name in ("evaluate.c", "dispatch.c", "graph.c")],
             depends=sorted(str(path) for path in FOLDER.glob("*.h")),
             optional=True,
         )

@@ -75,7 +75,7 @@ def small():
         configurations["primitive-" + name] = bulk(name, "fcc", a=cell)
     configurations["primitive-salt"] = shaken(bulk("LiCl", "rocksalt", a=5.1), 0.1)
     configurations["needle"] = bulk("NaCl", "rocksalt", a=5.6) * (1, 1, 3)
-    for distance in (1.6, 1.9, 2.4, 2.95, 3.3, 4.4, 5.5):  # the last beyond 0.2.0's cutoff
+    for distance in (1.8, 2.1, 2.4, 2.95, 3.3, 4.4, 5.5):  # the last beyond 0.2.0's cutoff
         configurations[f"pair-{distance}"] = Atoms(
             "LiCl", [[9.0, 0, 0], [9.0, distance, 0]], cell=np.eye(3) * 18, pbc=True
         )

@@ -4,10 +4,10 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from ionflow.builtin.potentials.chgnet import topology
+from ionflow.builtin.potentials.chgnet import kernel, topology
 from ionflow.errors import PhysicsError
 
 CUTOFF, SHORT, SKIN = 6.0, 3.0, 0.75
@@ -48,7 +48,11 @@ def bonds_of(lists, positions, cell, cutoff):
 
 
 def graph_of(lists, positions, cell):
+    """The graph, unless an atom is alone, which is refused and tested below."""
     spans = topology.vectors(lists, positions, cell)
+    kept = np.linalg.norm(spans, axis=1) < CUTOFF
+    bonded = set(lists.first[kept]) | set(lists.second[kept])
+    assume(len(bonded) == len(positions))
     return topology.graph(lists.first, lists.second, spans, len(positions), CUTOFF, SHORT)
 
 
@@ -150,7 +154,23 @@ def test_an_isolated_atom_and_a_flat_cell_are_errors():
     lists = topology.NeighbourList(CUTOFF, SKIN)
     positions, cell = np.array([[0.0, 0, 0], [10, 0, 0]]), np.eye(3) * 20
     lists.update(positions, cell)
+    spans = topology.vectors(lists, positions, cell)
     with pytest.raises(PhysicsError, match=r"isolated atom.*index 0"):
-        graph_of(lists, positions, cell)
+        topology.graph(lists.first, lists.second, spans, 2, CUTOFF, SHORT)
     with pytest.raises(PhysicsError, match="periodic cell"):
         topology.NeighbourList(CUTOFF, SKIN).update(positions, np.diag([5.0, 5.0, 0.0]))
+
+
+@pytest.mark.skipif(kernel.path() is None, reason="ionflow was built without kernel")
+@settings(max_examples=40, deadline=None)
+@given(systems())
+def test_the_compiled_filter_is_the_same(system):
+    positions, cell = system
+    lists = topology.NeighbourList(CUTOFF, SKIN)
+    lists.update(positions, cell)
+    wanted = graph_of(lists, positions, cell)
+    found = kernel.available()[0].graph(lists, positions, cell, CUTOFF, SHORT)
+    assert (found.atoms, found.short) == (wanted.atoms, wanted.short)
+    for name in ("first", "second", "left", "right"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(wanted, name))
+    np.testing.assert_allclose(found.vectors, wanted.vectors, rtol=0, atol=1e-12)

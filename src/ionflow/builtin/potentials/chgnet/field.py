@@ -71,9 +71,13 @@ class CHGNetField(ForceField):
     ) -> Results:
         """Energies (system,) eV, forces (atom, 3) eV/Å, virials (system, 3, 3) eV."""
 
-    def _graph(self, index: int, positions: Floats, cell: Floats) -> topology.Graph:
+    def _list(self, index: int, positions: Floats, cell: Floats) -> topology.NeighbourList:
         neighbours = self._lists[index]
         neighbours.update(positions, cell)
+        return neighbours
+
+    def _graph(self, index: int, positions: Floats, cell: Floats) -> topology.Graph:
+        neighbours = self._list(index, positions, cell)
         return topology.graph(
             neighbours.first,
             neighbours.second,
@@ -115,7 +119,10 @@ class KernelField(CHGNetField):
         return list(self._threads.map(lambda job: self._one(*job), jobs))
 
     def _one(self, index: int, positions: Floats, cell: Floats, numbers: Integers) -> Results:
-        return self.kernel.evaluate(self._packed, self._graph(index, positions, cell), numbers)
+        neighbours, weights = self._list(index, positions, cell), self.weights
+        cutoffs = weights.cutoff, weights.short_cutoff
+        graph = self.kernel.graph(neighbours, positions, cell, *cutoffs)
+        return self.kernel.evaluate(self._packed, graph, numbers)
 
 
 class TorchField(CHGNetField):

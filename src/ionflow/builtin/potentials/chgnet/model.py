@@ -6,6 +6,7 @@ Nothing here reads a number back to the host. Sums over neighbours go through `s
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -93,39 +94,98 @@ def evaluate(
 
 def energies(weights: Weights, edges: Edges, vectors: Tensor) -> Tensor:
     """(atom,) eV. vectors: (bond, 3) Å, float64, first → second, short bonds first."""
-    dtype = weights.atoms.dtype
-    lengths = vectors.norm(dim=1)
-    radial = bessel(lengths, weights.frequencies, weights.cutoff, weights.exponent).to(dtype)
-    near = bessel(
-        lengths[: edges.short], weights.short_frequencies, weights.short_cutoff, weights.exponent
-    ).to(dtype)
-    half = edges.left.shape[0] // 2
-    angles = angles_of(vectors[: edges.short], lengths[: edges.short], edges, half)
-    angular = fourier(angles, weights.angle_frequencies).to(dtype)
-    short_radial, _ = torch.split(radial, [edges.short, radial.shape[0] - edges.short])
-
-    message_weight = radial @ weights.bond_weight
-    pair_weight = near @ weights.short_weight
-    pair_weight = pair_weight[edges.left[:half]] * pair_weight[edges.right[:half]]
-    pair_weight = torch.cat([pair_weight, pair_weight])
-
-    atoms = weights.atoms[edges.species]
+    basis = Basis.of(weights, edges, vectors)
+    atoms = weights.atoms.index_select(0, edges.species)
     bonds: Tensor | None = None  # what BondConvs have added to the short bonds
     turns: Tensor | None = None  # what AngleUpdates have added to the angles
     for layer, conv in enumerate(weights.atom_convs):
-        atoms = atoms + atom_conv(conv, edges, atoms, bonds, radial, message_weight)
-        if layer >= len(weights.bond_convs) or half == 0:
+        atoms = atoms + atom_conv(conv, edges, atoms, bonds, basis.bonds[layer], basis.weight)
+        if layer >= len(weights.bond_convs) or edges.sign.shape[0] == 0:
             continue
         bond_conv = weights.bond_convs[layer]
-        messages = angle_conv(bond_conv, edges, atoms, bonds, turns, short_radial, angular)
-        added = segment_sum(messages * pair_weight, edges.left, edges.short)
+        messages = angle_conv(bond_conv, edges, atoms, bonds, turns, basis.bond_convs[layer])
+        messages = messages.reshape(2, *basis.pair_weight.shape) * basis.pair_weight
+        added = segment_sum(messages.reshape(-1, messages.shape[2]), edges.left, edges.short)
         added = added if bond_conv.out is None else added @ bond_conv.out
         bonds = added if bonds is None else bonds + added
         if layer < len(weights.angle_updates):
             update = weights.angle_updates[layer]
-            added = angle_conv(update, edges, atoms, bonds, turns, short_radial, angular)
+            added = angle_conv(update, edges, atoms, bonds, turns, basis.angle_updates[layer])
             turns = added if turns is None else turns + added
     return readout(weights, atoms) + weights.reference[edges.species].double()
+
+
+@dataclass(frozen=True)
+class AngleBasis:
+    """What an AngleConv's first layer adds for lengths and angles alone."""
+
+    left: Tensor
+    """(short bond, 2D)"""
+    right: Tensor
+    """(short bond, 2D)"""
+    angle: Tensor
+    """(angle / 2, 2D)"""
+
+
+@dataclass(frozen=True)
+class Basis:
+    """Everything that depends on lengths and angles alone, for all layers in one product each."""
+
+    bonds: tuple[Tensor, ...]
+    """for each AtomConv (bond, 2D)"""
+    weight: Tensor
+    """(bond, D) of messages along a bond"""
+    pair_weight: Tensor
+    """(angle / 2, D) of messages along an angle, either way"""
+    bond_convs: tuple[AngleBasis, ...]
+    angle_updates: tuple[AngleBasis, ...]
+
+    @classmethod
+    def of(cls, weights: Weights, edges: Edges, vectors: Tensor) -> Basis:
+        """From the bonds' vectors."""
+        dtype, short = weights.atoms.dtype, edges.short
+        lengths, near = vectors.norm(dim=1), vectors[:short].norm(dim=1)
+        radial = bessel(lengths, weights.frequencies, weights.cutoff, weights.exponent)
+        *bonds, weight = _products(
+            radial.to(dtype), [*(conv.radial for conv in weights.atom_convs), weights.bond_weight]
+        )
+        short_radial = bessel(near, weights.frequencies, weights.cutoff, weights.exponent)
+        sides, angles = _angle_parts(
+            weights, edges, short_radial.to(dtype), angles_of(vectors[:short], near, edges)
+        )
+        pairs = bessel(near, weights.short_frequencies, weights.short_cutoff, weights.exponent)
+        factor = pairs.to(dtype) @ weights.short_weight
+        half = edges.sign.shape[0]
+        parts = tuple(
+            AngleBasis(left, right, angle)
+            for left, right, angle in zip(sides[::2], sides[1::2], angles, strict=True)
+        )
+        return cls(
+            bonds=tuple(bonds),
+            weight=weight,
+            pair_weight=factor.index_select(0, edges.left[:half])
+            * factor.index_select(0, edges.right[:half]),
+            bond_convs=parts[: len(weights.bond_convs)],
+            angle_updates=parts[len(weights.bond_convs) :],
+        )
+
+
+def _angle_parts(
+    weights: Weights, edges: Edges, radial: Tensor, angles: Tensor
+) -> tuple[list[Tensor], list[Tensor]]:
+    """For BondConvs, then AngleUpdates: left and right of each by turns, angle of each."""
+    convs = (*weights.bond_convs, *weights.angle_updates)
+    if not convs:
+        return [], []
+    angular = fourier(angles, weights.angle_frequencies).to(radial.dtype)
+    sides = [side for conv in convs for side in (conv.left_radial, conv.right_radial)]
+    return _products(radial, sides), _products(angular, [conv.angular for conv in convs])
+
+
+def _products(rows: Tensor, matrices: Sequence[Tensor]) -> list[Tensor]:
+    """`rows` times each matrix, by one product."""
+    widths = [matrix.shape[1] for matrix in matrices]
+    return list(torch.split(rows @ torch.cat(list(matrices), dim=1), widths, dim=1))
 
 
 def bessel(lengths: Tensor, frequencies: Tensor, cutoff: float, exponent: int) -> Tensor:
@@ -139,10 +199,11 @@ def bessel(lengths: Tensor, frequencies: Tensor, cutoff: float, exponent: int) -
     return torch.sin(phase) * factor
 
 
-def angles_of(vectors: Tensor, lengths: Tensor, edges: Edges, half: int) -> Tensor:
+def angles_of(vectors: Tensor, lengths: Tensor, edges: Edges) -> Tensor:
     """(angle / 2,) rad, between the two bonds of each pair as seen from their centre."""
-    unit = vectors / lengths[:, None]
-    cosine = (unit[edges.left[:half]] * unit[edges.right[:half]]).sum(1) * edges.sign
+    unit, half = vectors / lengths[:, None], edges.sign.shape[0]
+    left, right = (unit.index_select(0, side[:half]) for side in (edges.left, edges.right))
+    cosine = (left * right).sum(1) * edges.sign
     return torch.acos(cosine * (1 - 1e-6))  # as chgnet does, for the slope at 0 and pi
 
 
@@ -158,20 +219,21 @@ def atom_conv(
     edges: Edges,
     atoms: Tensor,
     bonds: Tensor | None,
-    radial: Tensor,
-    message_weight: Tensor,
+    bond: Tensor,
+    weight: Tensor,
 ) -> Tensor:
     """(atom, D) what the messages along all bonds add to their centres."""
     bias = torch.where(edges.has_angles, conv.bias_with_angles, conv.bias)
-    centre = atoms @ conv.centre + bias
-    neighbour = atoms @ conv.neighbour
-    bond = radial @ conv.radial
     if bonds is not None:
         near, far = torch.split(bond, [edges.short, bond.shape[0] - edges.short])
-        bond = torch.cat([near + bonds @ conv.bond, far])
-    first = centre[edges.centre] + neighbour[edges.neighbour] + torch.cat([bond, bond])
-    messages = gated(conv.gated, first) * torch.cat([message_weight, message_weight])
-    return segment_sum(messages, edges.centre, atoms.shape[0]) @ conv.out + conv.out_bias
+        bond = torch.cat([torch.addmm(near, bonds, conv.bond), far])
+    first = (atoms @ conv.centre + bias).index_select(0, edges.centre)
+    first = first + (atoms @ conv.neighbour).index_select(0, edges.neighbour)
+    first = first.reshape(2, *bond.shape) + bond  # there and back
+    messages = gated(conv.gated, first.reshape(-1, bond.shape[1]))
+    messages = messages.reshape(2, *weight.shape) * weight
+    summed = segment_sum(messages.reshape(-1, weight.shape[1]), edges.centre, atoms.shape[0])
+    return torch.addmm(conv.out_bias, summed, conv.out)
 
 
 def angle_conv(
@@ -180,19 +242,18 @@ def angle_conv(
     atoms: Tensor,
     bonds: Tensor | None,
     turns: Tensor | None,
-    radial: Tensor,
-    angular: Tensor,
+    basis: AngleBasis,
 ) -> Tensor:
     """(angle, D) messages of a BondConv, or what an AngleUpdate adds."""
-    left, right = radial @ conv.left_radial + conv.bias, radial @ conv.right_radial
+    left, right = basis.left + conv.bias, basis.right
     if bonds is not None:
-        left, right = left + bonds @ conv.left, right + bonds @ conv.right
-    centre = atoms @ conv.centre
-    angle = angular @ conv.angular
-    first = left[edges.left] + right[edges.right] + centre[edges.corner]
-    first = first + torch.cat([angle, angle])
+        left, right = torch.addmm(left, bonds, conv.left), torch.addmm(right, bonds, conv.right)
+    half = edges.sign.shape[0]
+    same = (atoms @ conv.centre).index_select(0, edges.corner[:half]) + basis.angle
+    first = left.index_select(0, edges.left) + right.index_select(0, edges.right)
+    first = (first.reshape(2, *same.shape) + same).reshape(first.shape)
     if turns is not None:
-        first = first + turns @ conv.angle
+        first = torch.addmm(first, turns, conv.angle)
     return gated(conv.gated, first)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from ase import Atoms, units
@@ -17,13 +17,13 @@ from ionflow.errors import PhysicsError, PluginError
 HEAVIEST = 94
 
 
-class StockCalculator(Calculator):  # type: ignore[misc]
+class StockCalculator(Calculator):
     """Energy (eV), forces (eV/Å) and stress (eV/Å³) from an unmodified chgnet model."""
 
-    implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces", "stress"]
+    implemented_properties = ["energy", "free_energy", "forces", "stress"]  # noqa: RUF012 (ASE)
 
     def __init__(self, model: ChgnetModel) -> None:
-        super().__init__()
+        Calculator.__init__(self)
         self.model = model
         self._graph = CrystalGraphConverter(
             atom_graph_cutoff=model.graph_converter.atom_graph_cutoff,

@@ -13,7 +13,7 @@ from vesin import NeighborList
 from ionflow.errors import PhysicsError
 
 Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
+Integers = npt.NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ def graph(
     far = np.flatnonzero((squares >= short * short) & (squares < cutoff * cutoff))
     kept = np.concatenate([near, far])
     first, second = first.take(kept), second.take(kept)
-    _refuse_isolated(first, second, atoms, cutoff)
+    refuse_isolated(first, second, atoms, cutoff)
     left, right = _pairs(first[: len(near)], second[: len(near)])
     return Graph(atoms, first, second, spans.take(kept, axis=0), len(near), left, right)
 
@@ -181,7 +181,8 @@ def _pairs(first: Integers, second: Integers) -> tuple[Integers, Integers]:
     return order[left], order[right]
 
 
-def _refuse_isolated(first: Integers, second: Integers, atoms: int, cutoff: float) -> None:
+def refuse_isolated(first: Integers, second: Integers, atoms: int, cutoff: float) -> None:
+    """Raise PhysicsError if an atom has no bond, naming the first such."""
     bonds = np.bincount(first, minlength=atoms) + np.bincount(second, minlength=atoms)
     alone = np.flatnonzero(bonds == 0)
     if len(alone):

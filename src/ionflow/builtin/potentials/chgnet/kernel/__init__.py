@@ -19,11 +19,19 @@ import numpy.typing as npt
 from ionflow.builtin.potentials.chgnet.kernel.layout import (
     ABI,
     GraphLayout,
+    ListLayout,
     PackedModel,
     ResultLayout,
+    addresses,
 )
-from ionflow.builtin.potentials.chgnet.topology import Graph
+from ionflow.builtin.potentials.chgnet.topology import Graph, NeighbourList, refuse_isolated
 from ionflow.errors import PluginError
+
+Floats = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.int32]
+Results = tuple[Floats, Floats, Floats]
+
+Integer, Double = ctypes.c_int64, ctypes.c_double
 
 #: Best first; a library holds those that its compiler and machine know.
 INSTRUCTIONS = ("avx512", "avx2", "generic")
@@ -38,6 +46,39 @@ class Kernel:
 
     library: ctypes.CDLL
     instructions: str
+
+    def graph(
+        self, lists: NeighbourList, positions: Floats, cell: Floats, cutoff: float, short: float
+    ) -> Graph:
+        """The same as `topology.graph`, compiled: bonds within the cutoff and their angles."""
+        atoms, most = len(positions), len(lists.first)
+        first, second = np.empty(most, np.int32), np.empty(most, np.int32)
+        vectors, sizes = np.empty((most, 3)), np.empty(2, np.int64)
+        source = ListLayout.of(lists.first, lists.second, lists.shifts, positions, cell)
+        address = ctypes.byref(source.structure)
+        self.library.chgnet_filter(
+            address, Double(cutoff), Double(short), *addresses(first, second, vectors, sizes)
+        )
+        near, bonds = sizes.tolist()
+        first, second, vectors = first[:bonds], second[:bonds], vectors[:bonds]
+        seen = np.empty(atoms, np.int8)
+        if not self.library.chgnet_connected(
+            Integer(atoms), Integer(bonds), *addresses(first, second, seen)
+        ):
+            refuse_isolated(first, second, atoms, cutoff)
+        left, right = self._pairs(atoms, near, first, second)
+        return Graph(atoms, first, second, vectors, near, left, right)
+
+    def _pairs(
+        self, atoms: int, shorts: int, first: Indices, second: Indices
+    ) -> tuple[Indices, ...]:
+        starts, order = np.empty(atoms + 1, np.int32), np.empty(2 * shorts, np.int32)
+        group = self.library.chgnet_group
+        group.restype = ctypes.c_int64
+        count = group(Integer(atoms), Integer(shorts), *addresses(first, second, starts, order))
+        left, right = np.empty(count, np.int32), np.empty(count, np.int32)
+        self.library.chgnet_pairs(Integer(atoms), *addresses(starts, order, left, right))
+        return left, right
 
     def evaluate(self, model: PackedModel, graph: Graph, numbers: npt.NDArray[np.int64]) -> Results:
         """Energies (atom,) eV, forces (atom, 3) eV/Å and virial (3, 3) eV of one system."""
@@ -59,10 +100,6 @@ class Kernel:
 
     def _function(self, name: str) -> Any:
         return getattr(self.library, f"chgnet_{name}_{self.instructions}")
-
-
-Floats = npt.NDArray[np.float64]
-Results = tuple[Floats, Floats, Floats]
 
 
 def path() -> Path | None:

@@ -115,6 +115,36 @@ class GraphLayout:
         return cls(_GraphLayout(*sizes, *(a.ctypes.data for a in arrays)), arrays)
 
 
+class _ListLayout(ctypes.Structure):
+    _fields_ = (
+        ("bonds", ctypes.c_int64),
+        *((name, Address) for name in ("first", "second", "shifts", "positions", "cell")),
+    )
+
+
+@dataclass(frozen=True)
+class ListLayout:
+    """`list_t` and the arrays that it points to."""
+
+    structure: _ListLayout
+    arrays: tuple[npt.NDArray[Any], ...]
+
+    @classmethod
+    def of(
+        cls, first: npt.NDArray[np.int64], second: npt.NDArray[np.int64], *reals: npt.NDArray[Any]
+    ) -> ListLayout:
+        arrays = (
+            *(np.ascontiguousarray(indices, np.int64) for indices in (first, second)),
+            *(np.ascontiguousarray(array, np.float64) for array in reals),
+        )
+        return cls(_ListLayout(len(first), *(a.ctypes.data for a in arrays)), arrays)
+
+
+def addresses(*arrays: npt.NDArray[Any]) -> list[ctypes.c_void_p]:
+    """Where the arrays' first elements are; the caller keeps the arrays."""
+    return [Address(array.ctypes.data) for array in arrays]
+
+
 class PackedModel:
     """`model_t`: weights in float32 and tables of everything that depends on a length or an angle.
 
