@@ -10,6 +10,7 @@ from ionflow.report.course import course
 from ionflow.report.gather import TROUBLE, Data
 from ionflow.report.other import other
 from ionflow.report.page import Notice, Page, Section
+from ionflow.report.settled import unsettled
 from ionflow.report.structure import structure
 from ionflow.report.transport import conductivity, diffusion, headline
 from ionflow.view import Run
@@ -45,7 +46,7 @@ def compose(run: Run) -> Page:
         subtitle=_subtitle(run, data),
         facts=about.facts(data),
         headline=first,
-        notices=(*about.failures(data), *_troubles(data)),
+        notices=(*about.failures(data), *_troubles(data), *unsettled(data)),
         sections=sections,
         footer=f"Made by ionflow {record.get('ionflow', '')} from {run.path.name}. Every number is "
         "in the run folder: ionflow.open(path).results.",

@@ -1,0 +1,46 @@
+"""A trajectory filed under a temperature that it did not have is told."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from ionflow import report
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from synthetic_run import Synthetic
+
+
+@pytest.fixture
+def root(tmp_path) -> Path:
+    run = Synthetic(tmp_path / "run", alkalis=("Li",), temperatures=(800,), replicas=1)
+    return run.trajectories().finish()
+
+
+def page(root: Path) -> str:
+    return report.write(root).read_text(encoding="utf-8")
+
+
+def edit(root: Path, **stage) -> None:
+    record = json.loads((root / "run.json").read_text())
+    for task in record["tasks"]:
+        if task["name"] == "production":
+            task["stage"] |= stage
+    (root / "run.json").write_text(json.dumps(record))
+
+
+def test_at_its_temperature_nothing_is_said(root):
+    assert "Not at the temperature" not in page(root)
+
+
+def test_far_from_its_temperature_it_is_named(root):
+    edit(root, temperature_K=1200)
+    assert "not 1200 K" in page(root)
+
+
+def test_no_thermostat_no_target(root):
+    edit(root, temperature_K=1200, ensemble="nve")
+    assert "Not at the temperature" not in page(root)
