@@ -22,13 +22,16 @@ COULOMB: Final = Hartree * Bohr
 ROCK_SALT: Final = 1.7476 / 6
 
 #: Repulsion of ions of like charge at the sum of their radii (eV).
-LIKE_IONS: Final = 0.03
+LIKE_IONS: Final = 0.05
+
+#: Dispersion of two anions at the sum of their radii (eV).
+ANION_DISPERSION: Final = 0.1
 
 Pairs = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
 
 
 class RigidIonField(ForceField):
-    """Born-Mayer repulsion and damped, force-shifted Coulomb interaction.
+    """Born-Mayer repulsion, dispersion and damped Coulomb interaction, all force-shifted.
 
     Parameters
     ----------
@@ -59,6 +62,9 @@ class RigidIonField(ForceField):
         self._known, self._charge = known.to(device), charge.to(device)
         self._qq = qq.to(device)
         self._wall = (strength * torch.exp(contact / rho)).to(device)
+        anion = (charge < 0).double()
+        sixth = ANION_DISPERSION * contact**6 * anion[:, None] * anion
+        self._sixth = sixth.to(device)
         self._erfc_end = erfc(alpha * cutoff) / cutoff
         self._slope_end = self._coulomb_slope_end()
         # sum over each ion of its interaction with its own shifted image and damping charge
@@ -89,7 +95,8 @@ class RigidIonField(ForceField):
         self, r: torch.Tensor, first: torch.Tensor, second: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Energy (eV) of each pair and its derivative by the distance (eV/Å)."""
-        qq, wall = self._qq[first, second], self._wall[first, second]
+        pair = first * len(self._charge) + second
+        qq, wall, sixth = (table.take(pair) for table in (self._qq, self._wall, self._sixth))
         rc, rho, alpha = self.cutoff, self.rho, self.alpha
         beyond = r - rc
         repulsion, end = wall * torch.exp(-r / rho), wall * exp(-rc / rho)
@@ -97,8 +104,11 @@ class RigidIonField(ForceField):
         gauss = 2 * alpha / sqrt(pi) * torch.exp(-((alpha * r) ** 2))
         coulomb = screened - self._erfc_end - self._slope_end * beyond
         coulomb_slope = -(screened + gauss) / r - self._slope_end
-        energy = repulsion - end + end / rho * beyond + qq * coulomb
-        slope = (end - repulsion) / rho + qq * coulomb_slope
+        inverse = r**-6
+        dispersion = inverse - rc**-6 + 6 * rc**-7 * beyond
+        dispersion_slope = 6 * (rc**-7 - inverse / r)
+        energy = repulsion - end + end / rho * beyond + qq * coulomb - sixth * dispersion
+        slope = (end - repulsion) / rho + qq * coulomb_slope - sixth * dispersion_slope
         return energy, slope
 
     def _coulomb_slope_end(self) -> float:
