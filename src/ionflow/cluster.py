@@ -26,6 +26,7 @@ _CONFIG: Final[Mapping[str, Any]] = {
     "distributed.deploy.lost-worker-timeout": "7 days",
     # one segment of a large system may hold the interpreter for minutes
     "distributed.scheduler.worker-ttl": "60 minutes",
+    "distributed.worker.preload": ["ionflow.preload"],
     "distributed.nanny.pre-spawn-environ": dict(_ONE_THREAD),
     "distributed.worker.memory.target": False,
     "distributed.worker.memory.spill": False,

@@ -190,7 +190,7 @@ def test_one_interrupt_stops_at_the_next_commit_and_the_run_can_go_on(tmp_path):
     out = tmp_path / "r"
     process = child(recipe, out)
     wait_for_segments(out, 4)
-    os.kill(process.pid, signal.SIGINT)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers too
     assert process.wait(timeout=60) != 0
     found = status(out)
     assert found.holder is None
