@@ -158,15 +158,15 @@ def test_more_frames_and_atoms_than_a_chunk(store: Store, key, monkeypatch) -> N
 
 
 def test_sealing_holds_a_shard_in_memory_not_the_trajectory(store: Store, key, monkeypatch) -> None:
-    monkeypatch.setattr(arrays, "_SHARD_BYTES", 2**20)
-    salt = Salt(repeat=5, frames=100)
-    commit(store, salt, *range(15))
+    monkeypatch.setattr(arrays, "_SHARD_BYTES", 2**18)
+    salt = Salt(repeat=3, frames=200)
+    commit(store, salt, *range(12))
     size = store.trajectory(key)["positions"].nbytes
     tracemalloc.start()
     store.seal(key)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert size > 17e6
+    assert size > 6e6
     assert peak < size / 2
 
 

@@ -127,8 +127,10 @@ def _tidy(root: Path, folder: Path) -> None:
     sealed = Sealed(folder)
     final, waiting = folder / "trajectory.zarr", folder / "next.zarr"
     if sealed.place() == waiting:
-        discard(root, final)
-        move(waiting, final)
+        with scratch_folder(root) as old:
+            if final.exists():
+                move(final, old)
+            move(waiting, final)
     discard(root, waiting)
     _drop(folder / "segments", len(sealed.infos))
 
