@@ -7,7 +7,7 @@ capacity is counted in `needed` and left out, and the results are then marked as
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -30,11 +30,12 @@ class Capacity:
     def for_(cls, needed: tuple[int, int, int]) -> Capacity:
         """Room for `needed` edges, short edges and angles, and for what motion adds to them."""
         edges, short, angles = needed
-        return cls(_room(edges, 1.1), _room(short, 1.25), _room(angles, 1.5))
+        return cls(_room(edges, 1.15), _room(short, 1.25), _room(angles, 1.5))
 
     def fullness(self, needed: tuple[int, int, int]) -> float:
         """Largest share of a capacity that is in use; above 1 there was an overflow."""
-        return max(n / c for n, c in zip(needed, astuple(self), strict=True))
+        capacities = self.edges, self.short, self.angles
+        return max(n / c for n, c in zip(needed, capacities, strict=True))
 
 
 def _room(count: int, factor: float) -> int:

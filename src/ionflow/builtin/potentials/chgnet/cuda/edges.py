@@ -1,9 +1,9 @@
 # mypy: ignore-errors
-# ruff: noqa: PLR0913
 """Messages along all edges, and their gradient: a program takes a block of edges.
 
-Nothing of an edge but its message (forward) or the gradient of its first layer (backward) reaches
-memory; the backward pass computes the forward one again rather than store it.
+Of an edge, memory sees its message and the 128 numbers before the LayerNorms. The backward pass
+puts gradients in their place, first those of the second layer, then those of the first, and
+computes all else again.
 """
 
 from __future__ import annotations
@@ -22,22 +22,28 @@ from ionflow.builtin.potentials.chgnet.cuda.gates import (
     second,
     silu_slope,
     times,
+    vector,
 )
 
 
 @triton.jit
 def _first(
-    i, j, u, angular, live, radial, weight, bias,
+    centre, neighbour, bond, angular, radial, e, live, weight, bias,
     atoms, atom_stride, bonds, bond_stride,
-    half: tl.constexpr, BONDS: tl.constexpr, PRECISION: tl.constexpr,
+    half, BONDS: tl.constexpr, MIXED: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
     """First layer: centre + neighbour + radial basis (+ what a short bond has learnt)."""
+    i, j = tl.load(centre + e, mask=live, other=0), tl.load(neighbour + e, mask=live, other=0)
     x = gather(atoms, i, atom_stride, half, live)
     x += gather(atoms + 128, j, atom_stride, half, live)
-    x += gather(bias, angular, 128, half, live)
+    if MIXED:
+        x += gather(bias, tl.load(angular + i, mask=live, other=0), 128, half, live)
+    else:
+        x += vector(bias, half)
     if BONDS:
+        u = tl.load(bond + e, mask=live, other=-1)
         x += gather(bonds, u, bond_stride, half, live & (u >= 0))
-    return x + times(radial, weight, PRECISION)
+    return x + times(radial, columns(weight, 32, half, 128), PRECISION)
 
 
 @triton.jit
@@ -45,7 +51,8 @@ def edge_messages(
     count, centre, neighbour, bond, angular, radial,
     atoms, atom_stride, bonds, bond_stride,
     first, first_bias, hidden, hidden_bias, scale, shift, weight, kept, message,
-    BONDS: tl.constexpr, NORM: tl.constexpr, PRECISION: tl.constexpr, BLOCK: tl.constexpr,
+    BONDS: tl.constexpr, MIXED: tl.constexpr, NORM: tl.constexpr, PRECISION: tl.constexpr,
+    BLOCK: tl.constexpr,
 ):  # fmt: skip
     """message: (edge, 64) silu(core) · sigmoid(gate) · weight of the distance.
 
@@ -56,83 +63,81 @@ def edge_messages(
     if tl.program_id(0) * BLOCK >= edges:
         return
     live = e < edges
-    i, j = tl.load(centre + e, mask=live, other=0), tl.load(neighbour + e, mask=live, other=0)
-    u = tl.load(bond + e, mask=live, other=-1)
-    a = tl.load(angular + i, mask=live, other=0)
     r = basis(radial, e, live)
-    x = _first(
-        i, j, u, a, live, r, columns(first, 32, 0, 128), first_bias,
-        atoms, atom_stride, bonds, bond_stride, 0, BONDS, PRECISION,
-    )  # fmt: skip
-    y = second(x, columns(hidden, 64, 0, 128), hidden_bias, 0, PRECISION)
-    scatter(kept, e, 128, 0, live, y)
-    core, _, _ = normed(y, scale, shift, 0, NORM)
-    m = core * tl.sigmoid(core)
-    x = _first(
-        i, j, u, a, live, r, columns(first, 32, 1, 128), first_bias,
-        atoms, atom_stride, bonds, bond_stride, 1, BONDS, PRECISION,
-    )  # fmt: skip
-    y = second(x, columns(hidden, 64, 1, 128), hidden_bias, 1, PRECISION)
-    scatter(kept, e, 128, 1, live, y)
-    gate, _, _ = normed(y, scale, shift, 1, NORM)
-    m *= tl.sigmoid(gate) * times(r, columns(weight, 32, 0, 64), PRECISION)
+    m = times(r, columns(weight, 32, 0, 64), PRECISION)
+    for half in range(2):
+        x = _first(
+            centre, neighbour, bond, angular, r, e, live, first, first_bias,
+            atoms, atom_stride, bonds, bond_stride, half, BONDS, MIXED, PRECISION,
+        )  # fmt: skip
+        y = second(x, columns(hidden, 64, half, 128), hidden_bias, half, PRECISION)
+        scatter(kept, e, 128, half, live, y)
+        z, _, _ = normed(y, scale, shift, half, NORM)
+        m *= tl.sigmoid(z) * tl.where(half == 0, z, 1.0)
     scatter(message, e, 64, 0, live, m)
 
 
 @triton.jit
-def edge_gradients(
-    count, centre, neighbour, bond, angular, radial, radial_slope,
-    atoms, atom_stride, bonds, bond_stride,
-    first, first_bias, hidden, hidden_bias, scale, shift, weight,
-    kept, gradient, first_gradient, slope,
-    BONDS: tl.constexpr, NORM: tl.constexpr, TABLES: tl.constexpr, ADD: tl.constexpr,
-    PRECISION: tl.constexpr, BLOCK: tl.constexpr,
+def edge_gate_gradients(
+    count, centre, radial, radial_slope, scale, shift, weight, kept, gradient, slope,
+    NORM: tl.constexpr, ADD: tl.constexpr, PRECISION: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """From the gradient (atom, 64) of the summed messages.
+    """From the gradient (atom, 64) of the summed messages to that of the second layer.
 
-    kept : (edge, 128) from the forward pass
-    first_gradient : (edge, 128) of the first layer, if TABLES
-    slope : (edge,) of the distance, added to what is there if ADD
+    kept : (edge, 128) of the forward pass, replaced by the gradient
+    slope : (edge,) of the distance, through the weight; added to what is there if ADD
     """
     e = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     edges = tl.load(count)
     if tl.program_id(0) * BLOCK >= edges:
         return
     live = e < edges
-    i, j = tl.load(centre + e, mask=live, other=0), tl.load(neighbour + e, mask=live, other=0)
-    u = tl.load(bond + e, mask=live, other=-1)
-    a = tl.load(angular + i, mask=live, other=0)
-    r = basis(radial, e, live)
-
     core, core_unit, core_spread = normed(gather(kept, e, 128, 0, live), scale, shift, 0, NORM)
     gate, gate_unit, gate_spread = normed(gather(kept, e, 128, 1, live), scale, shift, 1, NORM)
     opened, value = tl.sigmoid(gate), core * tl.sigmoid(core)
-    g = gather(gradient, i, 64, 0, live)
-    weighted = g * times(r, columns(weight, 32, 0, 64), PRECISION)
-    d_gate = weighted * value * opened * (1 - opened)
-    d_gate = normed_back(d_gate, gate_unit, gate_spread, scale, 1, NORM)
-    d = weighted * opened * silu_slope(core)
-    d = normed_back(d, core_unit, core_spread, scale, 0, NORM)
-    d_radial = times(g * value * opened, columns_transposed(weight, 32, 0, 64), PRECISION)
-
-    d = times(d, columns_transposed(hidden, 64, 0, 128), PRECISION)
-    d *= silu_slope(_first(
-        i, j, u, a, live, r, columns(first, 32, 0, 128), first_bias,
-        atoms, atom_stride, bonds, bond_stride, 0, BONDS, PRECISION,
-    ))  # fmt: skip
-    d_radial += times(d, columns_transposed(first, 32, 0, 128), PRECISION)
-    if TABLES:
-        scatter(first_gradient, e, 128, 0, live, d)
-    d = times(d_gate, columns_transposed(hidden, 64, 1, 128), PRECISION)
-    d *= silu_slope(_first(
-        i, j, u, a, live, r, columns(first, 32, 1, 128), first_bias,
-        atoms, atom_stride, bonds, bond_stride, 1, BONDS, PRECISION,
-    ))  # fmt: skip
-    d_radial += times(d, columns_transposed(first, 32, 1, 128), PRECISION)
-    if TABLES:
-        scatter(first_gradient, e, 128, 1, live, d)
-
-    total = tl.sum(d_radial * basis(radial_slope, e, live), 1)
+    g = gather(gradient, tl.load(centre + e, mask=live, other=0), 64, 0, live)
+    d = times(g * value * opened, columns_transposed(weight, 32, 0, 64), PRECISION)
+    total = tl.sum(d * basis(radial_slope, e, live), 1)
     if ADD:
         total += tl.load(slope + e, mask=live, other=0.0)
     tl.store(slope + e, total, mask=live)
+
+    g *= times(basis(radial, e, live), columns(weight, 32, 0, 64), PRECISION) * opened
+    d = normed_back(g * silu_slope(core), core_unit, core_spread, scale, 0, NORM)
+    scatter(kept, e, 128, 0, live, d)
+    d = normed_back(g * value * (1 - opened), gate_unit, gate_spread, scale, 1, NORM)
+    scatter(kept, e, 128, 1, live, d)
+
+
+@triton.jit
+def edge_first_gradients(
+    count, centre, neighbour, bond, angular, radial, radial_slope,
+    atoms, atom_stride, bonds, bond_stride,
+    first, first_bias, hidden, kept, slopes, capacity,
+    BONDS: tl.constexpr, MIXED: tl.constexpr, ADD: tl.constexpr, PRECISION: tl.constexpr,
+    BLOCK: tl.constexpr,
+):  # fmt: skip
+    """From the gradient of the second layer to that of the first; one half in each program.
+
+    kept : (edge, 128) gradient of the second layer, replaced by that of the first
+    slopes : (2, capacity) of the distance, through each half; added to what is there if ADD
+    """
+    e = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    half = tl.program_id(1)
+    edges = tl.load(count)
+    if tl.program_id(0) * BLOCK >= edges:
+        return
+    live = e < edges
+    x = _first(
+        centre, neighbour, bond, angular, basis(radial, e, live), e, live, first, first_bias,
+        atoms, atom_stride, bonds, bond_stride, half, BONDS, MIXED, PRECISION,
+    )  # fmt: skip
+    d = gather(kept, e, 128, half, live)
+    d = times(d, columns_transposed(hidden, 64, half, 128), PRECISION) * silu_slope(x)
+    scatter(kept, e, 128, half, live, d)
+    d = times(d, columns_transposed(first, 32, half, 128), PRECISION)
+    total = tl.sum(d * basis(radial_slope, e, live), 1)
+    at = slopes + half * capacity + e
+    if ADD:
+        total += tl.load(at, mask=live, other=0.0)
+    tl.store(at, total, mask=live)

@@ -1,6 +1,8 @@
 # mypy: ignore-errors
-# ruff: noqa: PLR0913
 """Pieces of a gated MLP, for the kernels: half 0 is its core, half 1 its gate.
+
+Kernels loop over the halves rather than write both out: a compiler that sees both fetches the
+weights of the second before the first is done, and runs out of registers.
 
 All matrices have 2 · 64 columns, core and gate beside each other; rows and columns of a tile are
 edges (or angles) and features. Matrix products split a float32 into two TF32 numbers and add three
@@ -21,34 +23,34 @@ def silu_slope(x):
 
 
 @triton.jit
-def columns(matrix, rows: tl.constexpr, half: tl.constexpr, stride: tl.constexpr):
+def columns(matrix, rows: tl.constexpr, half, stride: tl.constexpr):
     """(rows, 64) of a weight."""
     row = tl.arange(0, rows)[:, None]
     return tl.load(matrix + row * stride + half * 64 + tl.arange(0, 64)[None, :])
 
 
 @triton.jit
-def columns_transposed(matrix, rows: tl.constexpr, half: tl.constexpr, stride: tl.constexpr):
+def columns_transposed(matrix, rows: tl.constexpr, half, stride: tl.constexpr):
     """(64, rows), read again rather than kept: a tile in use is worth more than a weight."""
     row = tl.arange(0, rows)[None, :]
     return tl.load(matrix + row * stride + half * 64 + tl.arange(0, 64)[:, None])
 
 
 @triton.jit
-def vector(values, half: tl.constexpr):
+def vector(values, half):
     """(1, 64) of a bias or scale."""
     return tl.load(values + half * 64 + tl.arange(0, 64))[None, :]
 
 
 @triton.jit
-def gather(table, row, stride, half: tl.constexpr, live):
+def gather(table, row, stride, half, live):
     """(row, 64) of a table; zero where a row is not live."""
     at = table + (row * stride)[:, None] + half * 64 + tl.arange(0, 64)[None, :]
     return tl.load(at, mask=live[:, None], other=0.0)
 
 
 @triton.jit
-def scatter(table, row, stride, half: tl.constexpr, live, values):
+def scatter(table, row, stride, half, live, values):
     """Write (row, 64) of a table."""
     at = table + (row * stride)[:, None] + half * 64 + tl.arange(0, 64)[None, :]
     tl.store(at, values, mask=live[:, None])
@@ -67,13 +69,13 @@ def times(x, matrix, precision: tl.constexpr):
 
 
 @triton.jit
-def second(first, weight, bias, half: tl.constexpr, precision: tl.constexpr):
+def second(first, weight, bias, half, precision: tl.constexpr):
     """The second layer of a gated MLP."""
     return times(first * tl.sigmoid(first), weight, precision) + vector(bias, half)
 
 
 @triton.jit
-def normed(y, scale, shift, half: tl.constexpr, norm: tl.constexpr):
+def normed(y, scale, shift, half, norm: tl.constexpr):
     """LayerNorm of rows whose mean is zero: result, normed rows, and 1 / standard deviation."""
     if norm:
         spread = tl.rsqrt(tl.sum(y * y, 1) / 64 + 1e-5)[:, None]
@@ -85,7 +87,7 @@ def normed(y, scale, shift, half: tl.constexpr, norm: tl.constexpr):
 
 
 @triton.jit
-def normed_back(dz, unit, spread, scale, half: tl.constexpr, norm: tl.constexpr):
+def normed_back(dz, unit, spread, scale, half, norm: tl.constexpr):
     """Gradient before a LayerNorm, up to a mean that the layer before takes away."""
     if norm:
         d = dz * vector(scale, half)

@@ -1,5 +1,4 @@
 # mypy: ignore-errors
-# ruff: noqa: PLR0913
 """From vectors to bases and their slopes, and from slopes back to forces and stress, in float64."""
 
 from __future__ import annotations
@@ -111,7 +110,8 @@ def bond_slopes(
 
 @triton.jit
 def angle_pulls(
-    bonds, vectors, capacity, edge_of, right, opposite, angle_start, cosine, slope, pull,
+    bonds, vectors, capacity, edge_of, right, opposite, angle_start, cosine, slope,
+    angle_capacity, pull,
     NUDGE: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """pull: (short edge, 3) gradient of the energy by its vector, through its angles.
@@ -126,11 +126,14 @@ def angle_pulls(
     begin = tl.load(angle_start + d, mask=live, other=0)
     angles = tl.load(angle_start + d + 1, mask=live, other=0) - begin
     x, y, z = tl.zeros_like(pr), tl.zeros_like(pr), tl.zeros_like(pr)
-    for turn in range(0, tl.max(angles, 0)):
+    for turn in range(tl.max(angles, 0)):
         n = begin + turn
         some = turn < angles
+        back = tl.load(opposite + n, mask=some, other=0)
         g = tl.load(slope + n, mask=some, other=0.0)
-        g += tl.load(slope + tl.load(opposite + n, mask=some, other=0), mask=some, other=0.0)
+        g += tl.load(slope + angle_capacity + n, mask=some, other=0.0)
+        g += tl.load(slope + back, mask=some, other=0.0)
+        g += tl.load(slope + angle_capacity + back, mask=some, other=0.0)
         q = tl.load(edge_of + tl.load(right + n, mask=some, other=0))
         qx, qy, qz, qr = _vector(vectors, capacity, q, some)
         c = tl.load(cosine + n, mask=some, other=0.0)
@@ -153,7 +156,7 @@ def atom_forces(
     start, reverse, bond, near, twin, vectors, capacity, slope, bond_slope, pull, void,
     force, virial, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """force: (atom, 3) eV/Å; virial: (atom, 6) eV, its share of Σ gradient ⊗ vector; nan if void."""
+    """force: (atom, 3) eV/Å; virial: (atom, 6) eV, share of Σ gradient ⊗ vector; nan if void."""
     i = tl.program_id(0).to(tl.int64)
     begin, end = tl.load(start + i), tl.load(start + i + 1)
     bad = tl.load(void) != 0
@@ -164,8 +167,10 @@ def atom_forces(
         live = e < end
         x, y, z, r = _vector(vectors, capacity, e, live)
         back = tl.load(reverse + e, mask=live, other=0)
-        s = tl.load(slope + e, mask=live, other=0.0).to(tl.float64)
-        s += tl.load(slope + back, mask=live, other=0.0)
+        s = tl.zeros_like(r)
+        for part in tl.static_range(3):
+            s += tl.load(slope + part * capacity + e, mask=live, other=0.0)
+            s += tl.load(slope + part * capacity + back, mask=live, other=0.0)
         u = tl.load(bond + e, mask=live, other=-1)
         short = live & (u >= 0)
         s += tl.load(bond_slope + u, mask=short, other=0.0)
@@ -209,9 +214,7 @@ def system_totals(
     ax, ay, az = tl.load(h), tl.load(h + 1), tl.load(h + 2)
     bx, by, bz = tl.load(h + 3), tl.load(h + 4), tl.load(h + 5)
     cx, cy, cz = tl.load(h + 6), tl.load(h + 7), tl.load(h + 8)
-    volume = tl.abs(
-        ax * (by * cz - bz * cy) + ay * (bz * cx - bx * cz) + az * (bx * cy - by * cx)
-    )
+    volume = tl.abs(ax * (by * cz - bz * cy) + ay * (bz * cx - bx * cz) + az * (bx * cy - by * cx))
     v /= volume
     bad = tl.load(void) != 0
     tl.store(energy + s, tl.where(bad, float("nan"), e))

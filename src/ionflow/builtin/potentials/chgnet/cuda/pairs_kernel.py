@@ -1,5 +1,4 @@
 # mypy: ignore-errors
-# ruff: noqa: PLR0913
 """The search for pairs on a GPU: one program for each atom tries all images of its system.
 
 Triton's language is not Python's, so types are not checked here; sums and orders are fixed, so the
@@ -95,7 +94,8 @@ def degrees(images: Images, batch: Batch, cutoff: float) -> torch.Tensor:
     none = images.fractions  # never touched
     _search[(len(degree),)](
         *_arguments(images, batch), degree,
-        degree, degree, degree, degree, degree, none, 0, CUTOFF=cutoff, FILL=False, BLOCK=BLOCK, num_warps=1,
+        degree, degree, degree, degree, degree, none, 0,
+        CUTOFF=cutoff, FILL=False, BLOCK=BLOCK, num_warps=1,
     )  # fmt: skip
     return degree
 

@@ -45,8 +45,8 @@ class Block:
     """(128,)"""
     scale: Tensor
     shift: Tensor
-    out: Tensor
-    """(64, 64)"""
+    out: Tensor | None
+    """(64, 64), None for an AngleUpdate"""
     out_bias: Tensor | None
     """(64,), None if zero"""
 
@@ -58,6 +58,8 @@ class Parameters:
     layers: int
     norm: bool
     """whether gated MLPs have LayerNorms"""
+    mixed: bool
+    """whether an AtomConv's bias depends on there being angles"""
     cutoff: float
     short_cutoff: float
     exponent: int
@@ -109,6 +111,7 @@ class Parameters:
         return cls(
             layers=layers,
             norm=norm,
+            mixed=any(bool((c.bias != c.bias_with_angles).any()) for c in w.atom_convs),
             cutoff=w.cutoff,
             short_cutoff=w.short_cutoff,
             exponent=w.exponent,
@@ -142,8 +145,8 @@ def check(weights: Weights) -> None:
     wrong = [f"{n} {name} (at most {most})" for name, (n, most) in shapes.items() if n > most]
     if weights.width != WIDTH or wrong or len(weights.atom_convs) < 2:
         raise UnknownArchitectureError(
-            f"the GPU kernels take {WIDTH} features and two layers or more, not "
-            f"{weights.width} and {len(weights.atom_convs)}; too many: {', '.join(wrong) or 'none'}",
+            f"the GPU kernels take {WIDTH} features and two layers or more; this CHGNet has "
+            f"{len(weights.atom_convs)} layers, {', '.join(wrong) or f'{weights.width} features'}",
             hint="backend: torch evaluates it on a GPU too, more slowly",
         )
 
@@ -181,13 +184,12 @@ def _atom_block(conv: AtomConv) -> Block:
 
 
 def _angle_block(conv: AngleConv) -> Block:
-    out = conv.angle.new_zeros(0) if conv.out is None else conv.out
     return _block(
         conv.gated,
         first=_single(_padded(conv.angular)),
         first_bias=_single(conv.bias),
         turn=_single(conv.angle),
-        out=_single(out),
+        out=None if conv.out is None else _single(conv.out),
         out_bias=None,
     )
 

@@ -1,5 +1,4 @@
 # mypy: ignore-errors
-# ruff: noqa: PLR0913
 """Sums over the edges of an atom and the angles of a bond: one program for each sum.
 
 Every sum is taken in the order of a sorted list, never by atomic adds, so a run can be repeated to
