@@ -156,11 +156,13 @@ def export(
     run_folder: RunPath,
     to: Annotated[str, typer.Option("--to", help="extxyz, traj or lammpsdump.")] = "extxyz",
     out: Annotated[Path | None, typer.Option("--out", help="A folder.")] = None,
+    stage: Annotated[str | None, typer.Option("--stage", help="This stage alone.")] = None,
+    every: Annotated[int, typer.Option("--every", min=1, help="Every n-th frame.")] = 1,
 ) -> None:
     """Write the recorded trajectories in another format, frame by frame."""
     from ionflow.export import export as export_run
 
-    for path in export_run(run_folder, to=to, out=out):
+    for path in export_run(run_folder, to=to, out=out, stage=stage, every=every):
         typer.echo(path)
 
 

@@ -20,6 +20,7 @@ from ionflow.driver.live import Progress, clock, watch
 from ionflow.driver.provenance import Journal
 from ionflow.errors import InterruptedRunError
 from ionflow.graph import Plan
+from ionflow.kinds import Plugin
 from ionflow.plan import plan as make_plan
 from ionflow.recipe import Recipe, read, to_yaml
 from ionflow.registry import Registry, load
@@ -134,6 +135,18 @@ def _header(recipe: Recipe, plan: Plan, ledger: Ledger, console: Console) -> Non
         highlight=False,
         soft_wrap=True,
     )
+    console.print(_backend(recipe), highlight=False, soft_wrap=True)
+
+
+def _backend(recipe: Recipe) -> str:
+    """Potential and engine, with what they say of how they compute here."""
+    case = recipe.cases[0]
+    return f"forces by {_described(case.potential)}, moved by {_described(case.engine)}"
+
+
+def _described(plugin: Plugin) -> str:
+    found = ", ".join(str(value) for value in plugin.provenance().values())
+    return f"{plugin.use} ({found})" if found else plugin.use
 
 
 def _nothing_to_do(ledger: Ledger) -> str:
