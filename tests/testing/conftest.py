@@ -1,0 +1,3 @@
+"""Modules under `path` are imported by name, as a plugin's own is, never collected."""
+
+collect_ignore = ["path"]
