@@ -89,7 +89,7 @@ def _drive(recipe: Recipe, plan: Plan, ledger: Ledger, journal: Journal, console
         with watch(console, Progress(plan, ledger.store)) as listener:
             driver = Driver(ledger, client, listener)
             with _stopping(driver, console):
-                driver.follow(slots)
+                driver.follow(slots, lambda: journal.keep(time.monotonic() - started))
     wall_s = time.monotonic() - started
     journal.update(wall_s, finished=not driver.stopping)
     if driver.stopping:

@@ -62,13 +62,14 @@ class Driver:
         self.stopping = False
         self._batches: dict[tuple[Engine, int], int] = {}
 
-    def follow(self, slots: int) -> None:
-        """Run until nothing is ready or running; at most `slots` tasks at once."""
+    def follow(self, slots: int, tick: Callable[[], None] = lambda: None) -> None:
+        """Run until nothing is ready or running, at most `slots` at once; `tick` after each."""
         queue = as_completed()
         self._fill(queue, slots)
         for future in queue:
             self._settle(future, self.running.pop(str(future.key)))
             self._fill(queue, slots)
+            tick()
 
     def stop(self) -> None:
         """Submit nothing more; what runs comes to its next commit."""

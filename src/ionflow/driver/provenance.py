@@ -12,6 +12,16 @@ from ionflow.plan import AnalysisWork, StageWork
 from ionflow.recipe import Recipe
 from ionflow.store import Store
 
+#: What each invocation says of itself, and what is written before the first.
+_OF_AN_INVOCATION: dict[str, Any] = {
+    "workers": 0,
+    "threads_per_worker": 0,
+    "backend": {},
+    "reproducibility": "bitwise",
+}
+
+_EVERY_S = 10.0
+
 
 def now() -> str:
     """The time, ISO 8601 in UTC."""
@@ -22,22 +32,35 @@ class Journal:
     """`run.json`: what the run is, kept up to date while it goes on."""
 
     def __init__(self, store: Store, recipe: Recipe, plan: Plan) -> None:
-        self._store = store
+        self._store, self._case, self._written = store, recipe.cases[0], 0.0
         self.record = {**_described(recipe), "tasks": [row(task) for task in plan]}
         earlier = store.read_json("run.json") if (store.root / "run.json").exists() else {}
         self.record["started"] = earlier.get("started") or now()
         self.record["finished"] = earlier.get("finished")
         self._wall_before = float(earlier.get("wall_s", 0.0))
-        for name in ("workers", "threads_per_worker"):
-            self.record[name] = earlier.get(name, 0)
+        for name, default in _OF_AN_INVOCATION.items():
+            self.record[name] = earlier.get(name, default)
 
     def begin(self, workers: int) -> None:
         """Write the record at the start of an invocation that has work to do."""
-        self.record |= {"workers": workers, "threads_per_worker": 1, "finished": None}
+        engine = self._case.engine.provenance()
+        self.record |= {
+            "workers": workers,
+            "threads_per_worker": 1,
+            "finished": None,
+            "backend": {"potential": self._case.potential.provenance(), "engine": engine},
+            "reproducibility": _reproducibility(engine),
+        }
         self.update(0.0)
+
+    def keep(self, wall_s: float) -> None:
+        """Write the wall time so far, now and then: a killed run should not lose it."""
+        if wall_s - self._written > _EVERY_S:
+            self.update(wall_s)
 
     def update(self, wall_s: float, *, finished: bool = False) -> None:
         """Write the record with the wall time of this invocation so far."""
+        self._written = wall_s
         self.record |= {"updated": now(), "wall_s": round(self._wall_before + wall_s, 1)}
         if finished:
             self.record["finished"] = now()
@@ -86,11 +109,10 @@ def _described(recipe: Recipe) -> dict[str, Any]:
         "seed": recipe.seed,
         "replicas": recipe.replicas,
         "axes": [{"name": a.name, "path": a.path, "values": list(a.values)} for a in recipe.axes],
-        "potential": {**case.potential.identity(), "provenance": case.potential.provenance()},
-        "engine": {**case.engine.identity(), "provenance": case.engine.provenance()},
+        "potential": case.potential.identity(),
+        "engine": case.engine.identity(),
         "versions": machine.versions(),
         "host": machine.host(),
-        "reproducibility": _reproducibility(case.engine.provenance()),
     }
 
 

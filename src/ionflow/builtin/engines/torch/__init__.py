@@ -88,6 +88,10 @@ class Torch(Engine):
         site = Site(potential, device, memory_of(potential, device), gauge, self.batch_size)
         yield from together(fitted(batch_of(self, systems, segment, device), site), site)
 
+    def provenance(self) -> dict[str, str]:
+        """The device of the machine that asks."""
+        return {"device": self.place()}
+
     def place(self) -> str:
         """The device, cpu or cuda.
 
