@@ -168,9 +168,7 @@ def contents(out: Path) -> dict[str, dict[str, np.ndarray]]:
     return {p.parent.name: dict(xr.open_zarr(p).load().variables) for p in paths}
 
 
-def test_killed_and_run_again_it_equals_the_uninterrupted_run(
-    finished, tmp_path, cluster
-):
+def test_killed_and_run_again_it_equals_the_uninterrupted_run(finished, tmp_path, cluster):
     out = tmp_path / "r"
     process = child(tiny(), out)
     wait_for_segments(out, 3)
