@@ -40,7 +40,8 @@ def fields_of(registry: Registry, name: str) -> RenderableType:
     head = Text(f"{entry.name} ({entry.kind}, {entry.distribution} {entry.distribution_version})")
     table = _table("field", "type", "units", "default", "meaning")
     for field in describe(entry.cls):
-        table.add_row(field.name, field.type, field.units, str(field.default), field.doc)
+        cells = (field.name, field.type, field.units, str(field.default), field.doc)
+        table.add_row(*map(Text, cells))  # not markup: a type may be written in brackets
     return Group(head, Text(entry.summary), Text(""), table)
 
 
