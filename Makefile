@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PLUGINS := $(wildcard plugins/*/pyproject.toml)
 
-.PHONY: scan test install check pytest bench clean
+.PHONY: scan test install check pytest bench docs clean
 
 scan: install
 	$(BIN)/ionflow run recipes/amx_scan.yaml
@@ -16,7 +16,8 @@ test: install check pytest
 install: $(INSTALLED)
 
 # torch first and pinned: an unpinned torch pulls gigabytes of CUDA packages
-$(INSTALLED): pyproject.toml constraints.txt $(PLUGINS) $(wildcard setup.py)
+KERNEL := src/ionflow/builtin/potentials/chgnet/kernel
+$(INSTALLED): pyproject.toml setup.py constraints.txt $(PLUGINS) $(wildcard $(KERNEL)/*.[ch])
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]' \
@@ -31,6 +32,14 @@ check: install
 
 pytest: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+
+# the figures of docs/performance.md; an idle machine makes them better ones
+bench: install
+	$(BIN)/python tests/benchmarks/bench_chgnet.py --out bench_chgnet.json
+
+# docs/reference.md from the plugins' own fields
+docs: install
+	$(BIN)/python docs/build_reference.py
 
 clean:
 	rm -rf $(VENV) build src/*.egg-info
