@@ -13,7 +13,7 @@ from ionflow.builtin.potentials.chgnet.cuda.parameters import BASIS, ROW, Parame
 
 #: chgnet takes the arc cosine of a cosine that is a little smaller, for the slope at 0 and pi.
 NUDGE = 1 - 1e-6
-BLOCK = 64
+BLOCK = 32
 
 
 @dataclass(frozen=True)

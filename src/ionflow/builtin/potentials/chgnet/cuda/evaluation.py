@@ -95,7 +95,7 @@ class Evaluation:
         """(atom, 3) forces, eV/Å, and (atom, 6) virials, eV."""
         capacity, device = self.capacity.edges, pairs.vectors.device
         pull = torch.empty(self.capacity.short, 3, dtype=torch.float64, device=device)
-        geometry.angle_pulls[(blocks(len(pull)),)](
+        geometry.angle_pulls[(blocks(len(pull), 64),)](
             graph.bonds, pairs.vectors, capacity, graph.edge_of, graph.right, graph.opposite,
             graph.angle_start, basis.cosine, result.angle, self.capacity.angles,
             pull, NUDGE=NUDGE, BLOCK=64,
@@ -117,7 +117,7 @@ class Evaluation:
         near = result.bond_weight @ self.parameters.short_weight.T
         slope = torch.empty(len(near), device=near.device)
         far = result.bond_embedding[:, :BASIS]
-        geometry.bond_slopes[(blocks(len(slope)),)](
+        geometry.bond_slopes[(blocks(len(slope), 64),)](
             graph.bonds, graph.edge_of, graph.there, far, far.stride(0), basis.radial_slope,
             near, basis.near_slope, slope, BLOCK=64,
         )  # fmt: skip

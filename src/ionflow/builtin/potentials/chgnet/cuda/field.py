@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -80,10 +81,11 @@ class CudaField(ForceField):
         positions, cells = (
             values.detach().to(self.device, torch.float64) for values in (positions, cells)
         )
-        setup = self._kept(numbers, system, len(cells))
-        if setup is None:
-            setup = self._begin(positions, cells, numbers, system)
-        outcome = self._evaluate(setup, positions, cells)
+        with self._here():
+            setup = self._kept(numbers, system, len(cells))
+            if setup is None:
+                setup = self._begin(positions, cells, numbers, system)
+            outcome = self._evaluate(setup, positions, cells)
         return outcome.energies, outcome.forces, outcome.stresses
 
     @property
@@ -96,6 +98,11 @@ class CudaField(ForceField):
         if self._setup is not None:
             for lag in reversed(range(self.lag)):
                 self._refuse(self._setup, self._setup.watch.look(lag))
+
+    def _here(self) -> AbstractContextManager[object]:
+        """Kernels are launched on the current device."""
+        cuda = self.device.type == "cuda"
+        return torch.cuda.device(self.device) if cuda else nullcontext()
 
     def _evaluate(self, setup: _Setup, positions: Tensor, cells: Tensor) -> Outcome:
         outcome = self._run(setup, positions, cells)

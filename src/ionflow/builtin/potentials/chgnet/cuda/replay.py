@@ -38,7 +38,8 @@ class Replay:
     def _recorded(self) -> torch.cuda.CUDAGraph:
         # kernels are compiled, and libraries make their handles, outside the recording; where
         # memory does not suffice, this is where it shows
-        aside, here = torch.cuda.Stream(), torch.cuda.current_stream()
+        here = torch.cuda.current_stream()
+        aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         aside.wait_stream(here)
         with full_precision():
             with torch.cuda.stream(aside):

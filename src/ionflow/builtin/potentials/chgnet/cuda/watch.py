@@ -48,4 +48,5 @@ class Watch:
 
     def _slot(self) -> _Slot:
         host = torch.zeros(COUNTS, dtype=torch.int64, pin_memory=self._cuda)
-        return _Slot(host, torch.cuda.Event() if self._cuda else None)
+        event = torch.cuda.Event() if self._cuda else None  # type: ignore[no-untyped-call]
+        return _Slot(host, event)
