@@ -4,7 +4,7 @@
 
 Each attempt works on its own copy of the run folder TEMPLATE, OUT/0000, OUT/0001, ..., and is
 killed just before a call that changes the disk: before each one of the store itself, and before
-every 45th of all (most of which zarr makes while it writes aside). Prints the number of copies.
+every 70th of all (most of which zarr makes while it writes aside). Prints the number of copies.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def lives(operation: str, folder: Path, countdown: Countdown) -> bool:
 def main(operation: str, template: Path, out: Path) -> None:
     """Copy, kill, until an attempt lives."""
     done = 0
-    for only_own, stride in ((True, 1), (False, 45)):
+    for only_own, stride in ((True, 1), (False, 70)):
         for at in range(0, 10_000, stride):
             folder = out / f"{done:04d}"
             shutil.copytree(template, folder)

@@ -21,9 +21,10 @@ from ionflow.errors import StoreError
 from ionflow.store.archive import damage
 from ionflow.store.arrays import read_dataset
 from ionflow.store.files import open_plain, within
-from ionflow.store.keys import canonical
 
 ROOT = "zarr.json"
+
+_SEAL = b'{"sha256": "%b", "content": '
 
 Listing = dict[str, dict[str, Any]]
 
@@ -59,9 +60,9 @@ def differences(folder: Path, files: Listing, deep: bool) -> Iterator[tuple[Path
 
 
 def sealed_json(content: Mapping[str, Any]) -> bytes:
-    """JSON with its own checksum."""
-    digest = hashlib.sha256(canonical(content)).hexdigest()
-    return json.dumps({"sha256": digest, "content": content}, indent=1, allow_nan=False).encode()
+    """JSON whose first member is the SHA-256 of the bytes of its second."""
+    body = json.dumps(content, indent=1, allow_nan=False).encode()
+    return _SEAL % hashlib.sha256(body).hexdigest().encode() + body + b"}\n"
 
 
 def read_sealed_json(path: Path) -> dict[str, Any]:
@@ -74,10 +75,11 @@ def read_sealed_json(path: Path) -> dict[str, Any]:
     """
     with damage(path):
         with open_plain(path) as file:
-            record = json.loads(file.read())
-        content: dict[str, Any] = record["content"]
-        if hashlib.sha256(canonical(content)).hexdigest() != record["sha256"]:
+            data = file.read()
+        body = data[len(_SEAL % (b"0" * 64)) : -2]
+        if data != _SEAL % hashlib.sha256(body).hexdigest().encode() + body + b"}\n":
             raise ValueError("the checksum does not fit")
+        content: dict[str, Any] = json.loads(body)
     return content
 
 

@@ -33,7 +33,7 @@ def canonical(value: Any) -> bytes:
     >>> canonical({"b": 500.0, "a": (1, 0.1)})
     b'{"a":[1,0.1],"b":500}'
     """
-    return _dumps(_unified(value, ""))
+    return _dumps(_unified(plain(value), ""))
 
 
 def key_of(**parts: Any) -> str:
@@ -97,7 +97,6 @@ def _name(key: Any, where: str) -> str:
 
 
 def _unified(value: Any, where: str) -> Any:
-    value = plain(value, where)
     if isinstance(value, dict):
         return {name: _unified(item, f"{where}.{name}".lstrip(".")) for name, item in value.items()}
     if isinstance(value, list):

@@ -147,11 +147,10 @@ def join_segments(folder: Path, infos: Sequence[SegmentInfo]) -> xr.Dataset:
 
     No file stays open; of all but the first, only heads are read.
     """
-    first = read_frames(segment_path(folder, infos[0].index))
     filled = [info for info in infos if info.frames]
+    template = read_frames(segment_path(folder, (filled or infos)[0].index))
     if not filled:
-        return first
-    template = read_frames(segment_path(folder, filled[0].index))
+        return template
     data = {
         name: (variable.dims, _lazy(folder, filled, name, variable), variable.attrs)
         for name, variable in template.data_vars.items()
