@@ -31,15 +31,16 @@ check: install
 	$(BIN)/lint-imports
 
 pytest: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --durations=15
 
 # the figures of docs/performance.md; an idle machine makes them better ones
 bench: install
 	$(BIN)/python tests/benchmarks/bench_chgnet.py --out bench_chgnet.json
 
-# docs/reference.md from the plugins' own fields
+# docs/reference.md from the plugins' own fields, and the outputs of commands on other pages
 docs: install
 	$(BIN)/python docs/build_reference.py
+	$(BIN)/python docs/refresh_outputs.py
 
 clean:
 	rm -rf $(VENV) build src/*.egg-info
