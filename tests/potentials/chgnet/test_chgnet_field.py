@@ -109,8 +109,8 @@ def test_the_kernel_is_the_default_on_a_cpu_and_can_be_demanded():
     assert CHGNet().provenance()["backend"] == "kernel"
     assert isinstance(CHGNet(backend="torch").force_field(), TorchField)
     assert CHGNet(backend="stock").force_field() is None
-    with pytest.raises(PluginError, match="runs on the CPU"):
-        CHGNet(backend="kernel").force_field("cuda")
+    with pytest.raises(PluginError, match="not on mps"):
+        CHGNet(backend="kernel").force_field("mps")
 
 
 def test_without_a_kernel_torch_is_used_and_says_why(monkeypatch):

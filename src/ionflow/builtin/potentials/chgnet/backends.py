@@ -7,10 +7,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from ionflow.builtin.potentials.chgnet import checkpoints, kernel
-from ionflow.builtin.potentials.chgnet.field import CHGNetField, KernelField, TorchField
+from ionflow.builtin.potentials.chgnet import checkpoints, cuda, kernel
+from ionflow.builtin.potentials.chgnet.field import KernelField, TorchField
 from ionflow.builtin.potentials.chgnet.weights import UnknownArchitectureError, Weights, fold
 from ionflow.errors import PluginError
+from ionflow.kinds import ForceField
 
 Backend = Literal["auto", "stock", "torch", "kernel"]
 
@@ -25,29 +26,35 @@ def chosen(wish: Backend, device: str) -> tuple[Backend, str]:
     """
     if wish in ("stock", "torch"):
         return wish, "as asked"
-    compiled, reason = kernel.available()
-    if not device.startswith("cpu"):
-        compiled, reason = None, f"the kernel runs on the CPU, not on {device}"
-    if compiled is not None:
+    possible, reason = _kernel_on(device)
+    if possible:
         return "kernel", reason
     if wish == "kernel":
         raise PluginError(f"no CHGNet kernel: {reason}", hint="backend: torch needs none")
     return "torch", reason
 
 
-def field(wish: Backend, path: Path, sha256: str, device: str) -> CHGNetField | None:
+def _kernel_on(device: str) -> tuple[bool, str]:
+    if device.startswith("cuda"):
+        return cuda.available()
+    compiled, reason = kernel.available()
+    if device.startswith("cpu"):
+        return compiled is not None, reason
+    return False, f"the kernels run on cpu and cuda, not on {device}"
+
+
+def field(wish: Backend, path: Path, sha256: str, device: str) -> ForceField | None:
     """A fresh force field, or None if the stock calculator is wanted or all that there is.
 
     With `auto`, a checkpoint that a backend does not know goes to the next, with a warning.
     """
     backend, _ = chosen(wish, device)
-    compiled, _ = kernel.available()
     if backend == "stock":
         return None
     try:
         weights = _folded(path, sha256)
-        if backend == "kernel" and compiled is not None:
-            return _kernel_field(weights, compiled, wish)
+        if backend == "kernel":
+            return _kernel_field(weights, device, wish)
         return TorchField(weights, device)
     except UnknownArchitectureError as error:
         if wish != "auto":
@@ -56,14 +63,19 @@ def field(wish: Backend, path: Path, sha256: str, device: str) -> CHGNetField | 
         return None
 
 
-def _kernel_field(weights: Weights, compiled: kernel.Kernel, wish: Backend) -> CHGNetField:
+def _kernel_field(weights: Weights, device: str, wish: Backend) -> ForceField:
+    compiled, reason = kernel.available()
     try:
+        if device.startswith("cuda"):
+            return cuda.force_field(weights, device)
+        if compiled is None:
+            raise PluginError(f"no CHGNet kernel: {reason}", hint="backend: torch needs none")
         return KernelField(weights, compiled)
     except UnknownArchitectureError as error:
         if wish != "auto":
             raise
         _announce(f"{error.what}; using torch")
-        return TorchField(weights)
+        return TorchField(weights, device)
 
 
 def _announce(message: str) -> None:

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ionflow.builtin.potentials.chgnet.weights import Weights
+    from ionflow.kinds import ForceField
 
 
 def available() -> tuple[bool, str]:
@@ -17,3 +22,10 @@ def available() -> tuple[bool, str]:
     if major < 8:
         return False, f"the kernels need compute capability 8.0, not {major}.{minor}"
     return True, f"kernels for {torch.cuda.get_device_name()}"
+
+
+def force_field(weights: Weights, device: str) -> ForceField:
+    """A fresh force field on a CUDA device; triton is imported here and not before."""
+    from ionflow.builtin.potentials.chgnet.cuda.field import CudaField
+
+    return CudaField(weights, device)
