@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shlex
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,6 @@ from textwrap import indent
 import pytest
 import typer
 from ruamel.yaml import YAML
-from typer.testing import CliRunner
 
 import ionflow
 from ionflow.cli import app
@@ -146,40 +145,25 @@ def test_a_command_exists_with_its_options(page, line):
     assert [name for name in asked if name not in {*options, "--help"}] == []
 
 
-@pytest.fixture
-def clone(tmp_path, monkeypatch):
-    """A folder with the recipes in it, as a reader has it."""
-    shutil.copytree(ROOT / "recipes", tmp_path / "recipes")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+@pytest.fixture(scope="module")
+def script():
+    """The script that puts outputs into the pages."""
+    path = ROOT / "docs" / "refresh_outputs.py"
+    spec = importlib.util.spec_from_file_location("refresh_outputs", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
-def prepare(detail: str) -> None:
-    """Make the faulty recipe that a note describes: FILE with OLD -> NEW, ... as NAME."""
-    source, _, rest = detail.partition(" with ")
-    changes, _, name = rest.rpartition(" as ")
-    text = Path("recipes", source).read_text(encoding="utf-8")
-    for change in changes.split(", "):
-        old, _, new = change.partition(" -> ")
-        assert old in text
-        text = text.replace(old, new)
-    Path(name).write_text(text, encoding="utf-8")
+@pytest.mark.parametrize("page", GUIDES, ids=lambda p: p.name)
+def test_checked_outputs_are_what_is_printed(page, script):
+    text = page.read_text(encoding="utf-8")
+    assert script.refreshed(text) == text, f"docs/{page.name} shows old outputs: run make docs"
 
 
-def said(command: str) -> list[str]:
-    """What a command prints, without the ends of lines."""
-    result = CliRunner().invoke(app, shlex.split(command)[1:])
-    return [line.rstrip() for line in result.output.rstrip().splitlines()]
-
-
-@pytest.mark.parametrize("block", of("console", "checked"), ids=str)
-def test_a_checked_output_is_what_is_printed(block, clone):
-    if block.detail:
-        prepare(block.detail)
-    parts = re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]
-    for part in parts:
-        command, *printed = part.rstrip().split("\n")
-        assert [line.rstrip() for line in printed] == said(command)
+def test_every_checked_block_is_one_that_the_script_finds(script):
+    text = "".join(page.read_text(encoding="utf-8") for page in GUIDES)
+    assert len(script.BLOCK.findall(text)) == len([b for b in ALL if b.note == "checked"]) > 3
 
 
 # -- code -----------------------------------------------------------------------------------
