@@ -199,6 +199,6 @@ def _optional(stage: Stage, frames: Sequence[Frame], atoms: int) -> dict[str, An
 
 
 def _joined(store: Store, keys: Sequence[str], axes: Sequence[str]) -> xr.Dataset:
-    results = [store.read_result(key) for key in keys]
+    results = [store.read_result(key).load() for key in keys]  # small, and read once each
     joined_already = len(results) == 1 and not any(axis in results[0].coords for axis in axes)
     return results[0] if joined_already else join(results, axes)

@@ -132,7 +132,7 @@ def _available(choice: str) -> tuple[Kernel | None, str]:
             hint=f"unset {CHOICE} to take the best",
         )
     chosen = choice or names[0]
-    return Kernel(library, chosen), f"compiled kernel, {chosen} instructions"
+    return Kernel(library, chosen), f"{chosen} instructions"
 
 
 def _runs(library: ctypes.CDLL, name: str) -> bool:
