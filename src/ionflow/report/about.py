@@ -243,6 +243,7 @@ def _origin(data: Data) -> tuple[tuple[str, str], ...]:
         "Reproducibility": promise.get(str(record.get("reproducibility"))),
         "Potential": _identity(record.get("potential")),
         "Engine": _identity(record.get("engine")),
+        "Backend": _backend(record.get("backend")),
         "Started": _moment(record.get("started")),
         "Finished": _moment(record.get("finished")),
         "Software": _versions(record),
@@ -259,6 +260,12 @@ def _identity(identity: Any) -> str:
     content = [f"{name} SHA-256 {sha}" for name, sha in (identity.get("content") or {}).items()]
     version = f"version {identity.get('version', '?')}"
     return "; ".join([str(identity.get("use")), version, *told, *content])
+
+
+def _backend(backend: Any) -> str:
+    found = backend if isinstance(backend, Mapping) else {}
+    told = {part: ", ".join(map(str, how.values())) for part, how in found.items() if how}
+    return "; ".join(f"{part}: {how}" for part, how in told.items())
 
 
 def _versions(record: Mapping[str, Any]) -> str:
