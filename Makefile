@@ -36,6 +36,7 @@ pytest: install
 # the figures of docs/performance.md; an idle machine makes them better ones
 bench: install
 	$(BIN)/python tests/benchmarks/bench_chgnet.py --out bench_chgnet.json
+	$(BIN)/python tests/benchmarks/bench_step.py --out bench_step.json
 
 # docs/reference.md from the plugins' own fields, and the outputs of commands on other pages
 docs: install
