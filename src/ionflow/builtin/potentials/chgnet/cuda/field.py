@@ -162,7 +162,7 @@ class CudaField(ForceField):
             or numbers.shape != old.numbers.shape
         ):
             return None
-        versions = numbers._version, system._version
+        versions = _version(numbers), _version(system)
         if numbers is old.numbers and system is old.system and versions == old.versions:
             return old
         species, owner = numbers.to(self.device) - 1, system.to(self.device)
@@ -180,7 +180,7 @@ class CudaField(ForceField):
         capacity = Capacity.for_(self._count(positions, cells, batch))
         evaluation = Evaluation.of(self.parameters, batch, species, capacity, self.tuning)
         replay, watch = Replay(evaluation, positions, cells), Watch(self.lag, self.device)
-        versions = numbers._version, system._version
+        versions = _version(numbers), _version(system)
         self._setup = _Setup(numbers, system, versions, replay, watch)
         self.recordings += 1
         return self._setup
@@ -211,3 +211,8 @@ class CudaField(ForceField):
                 f"CHGNet needs a periodic cell; one here is less than {thin:.2g} Å wide",
                 hint="atoms.center(vacuum=10) gives a molecule one",
             )
+
+
+def _version(tensor: Tensor) -> int:
+    """Changes when a tensor is written into; tensors of inference mode do not tell."""
+    return -1 if tensor.is_inference() else tensor._version

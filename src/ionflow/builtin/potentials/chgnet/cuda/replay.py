@@ -46,7 +46,8 @@ class Replay:
                 self.evaluation(self._positions, self._cells)
             here.wait_stream(aside)
             graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph):
+            # other threads may use the device meanwhile
+            with torch.cuda.graph(graph, capture_error_mode="thread_local"):
                 self._outcome = self.evaluation(self._positions, self._cells)
         return graph
 
