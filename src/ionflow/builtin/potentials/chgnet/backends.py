@@ -9,6 +9,7 @@ from typing import Literal
 
 from ionflow.builtin.potentials.chgnet import checkpoints, cuda, kernel
 from ionflow.builtin.potentials.chgnet.field import KernelField, TorchField
+from ionflow.builtin.potentials.chgnet.proven import ProvenField
 from ionflow.builtin.potentials.chgnet.weights import UnknownArchitectureError, Weights, fold
 from ionflow.errors import PluginError
 from ionflow.kinds import ForceField
@@ -67,7 +68,7 @@ def _kernel_field(weights: Weights, device: str, wish: Backend) -> ForceField:
     compiled, reason = kernel.available()
     try:
         if device.startswith("cuda"):
-            return cuda.force_field(weights, device)
+            return _on_cuda(weights, device, wish)
         if compiled is None:
             raise PluginError(f"no CHGNet kernel: {reason}", hint="backend: torch needs none")
         return KernelField(weights, compiled)
@@ -76,6 +77,17 @@ def _kernel_field(weights: Weights, device: str, wish: Backend) -> ForceField:
             raise
         _announce(f"{error.what}; using torch")
         return TorchField(weights, device)
+
+
+#: Devices of this process on which the CUDA kernels have agreed with torch.
+_proven: set[str] = set()
+
+
+def _on_cuda(weights: Weights, device: str, wish: Backend) -> ForceField:
+    fast = cuda.force_field(weights, device)
+    if wish == "kernel" or device in _proven:
+        return fast
+    return ProvenField(fast, TorchField(weights, device), lambda: _proven.add(device))
 
 
 def _announce(message: str) -> None:
