@@ -85,7 +85,7 @@ def _drive(recipe: Recipe, plan: Plan, ledger: Ledger, journal: Journal, console
         slots = worker_count(client)
         journal.begin(slots)
         where = f"; dashboard {link}" if (link := dashboard(client)) else ""
-        console.print(f"{slots} workers{where}", highlight=False)
+        console.print(f"{slots} worker{'s' * (slots > 1)}{where}", highlight=False)
         with watch(console, Progress(plan, ledger.store)) as listener:
             driver = Driver(ledger, client, listener)
             with _stopping(driver, console):
