@@ -24,9 +24,7 @@ from ionflow.errors import HeldError
 from ionflow.recipe import LocalCluster
 from ionflow.status import status
 from ionflow.store import Store
-
-sys.path.insert(0, str(Path(__file__).parent))
-from recipes import tiny
+from tiny_recipe import tiny
 
 
 def console() -> tuple[Console, io.StringIO]:

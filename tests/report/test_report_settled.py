@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
 from ionflow import report
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 from synthetic_run import Synthetic
 
 
