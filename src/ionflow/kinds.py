@@ -115,6 +115,10 @@ class Potential(Plugin):
         """The same potential as a batched function of tensors, or None if it has no such form."""
         return None
 
+    def provenance(self, device: str = "cpu") -> dict[str, Any]:
+        """How forces are computed on a device of this machine, and why so."""
+        return {}
+
     def elements(self) -> frozenset[str] | None:
         """Elements that the potential knows; None if it takes any."""
         return None
@@ -304,6 +308,12 @@ class Engine(Plugin):
     def batch(self, atoms: int) -> int:
         """How many systems of this many atoms one call takes; 1 unless the engine is batched."""
         return 1
+
+
+def backend(potential: Potential, engine: Engine) -> dict[str, dict[str, Any]]:
+    """How forces and motion are computed on this machine: provenance, not identity."""
+    motion = engine.provenance()
+    return {"potential": potential.provenance(str(motion.get("device", "cpu"))), "engine": motion}
 
 
 class Analyser(Plugin):

@@ -18,7 +18,7 @@ from ionflow import health, schema
 from ionflow.errors import PluginError
 from ionflow.graph import Task
 from ionflow.join import join
-from ionflow.kinds import Frame, Segment, Stage
+from ionflow.kinds import Frame, Segment, Stage, backend
 from ionflow.plan import AnalysisWork, BuildWork, StageWork, segment_seed
 from ionflow.store import State, Store
 
@@ -148,7 +148,14 @@ def _finish(
     if failure:
         return Advance(task.key, segment.first_step, 0, timing["wall_s"], failure)
     _complete(track, segment, task)
-    meta = {**timing, "host": socket.gethostname(), "pid": os.getpid(), "atoms": len(atoms)}
+    work: StageWork = task.payload
+    meta = {
+        **timing,
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "atoms": len(atoms),
+        **backend(work.potential, work.engine),
+    }
     store.commit_segment(
         task.key,
         segment.index,

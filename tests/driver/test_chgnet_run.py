@@ -31,3 +31,6 @@ def test_chgnet_from_recipe_to_report(tmp_path):
     assert not (diffusion["diffusive"].values == 1).any()
     assert (tmp_path / "mini" / "report" / "index.html").exists()
     assert run.provenance["potential"]["content"]["weights"]
+    segment = run.store.segments(run.select(stage="production")[0].key)[0]
+    assert segment.meta["potential"]["backend"] in ("kernel", "torch")
+    assert segment.meta["engine"] == {"device": "cpu"}

@@ -20,7 +20,7 @@ from ionflow.driver.live import Progress, clock, watch
 from ionflow.driver.provenance import Journal
 from ionflow.errors import InterruptedRunError
 from ionflow.graph import Plan
-from ionflow.kinds import Plugin
+from ionflow.kinds import Plugin, backend
 from ionflow.plan import plan as make_plan
 from ionflow.recipe import Recipe, read, to_yaml
 from ionflow.registry import Registry, load
@@ -141,11 +141,13 @@ def _header(recipe: Recipe, plan: Plan, ledger: Ledger, console: Console) -> Non
 def _backend(recipe: Recipe) -> str:
     """Potential and engine, with what they say of how they compute here."""
     case = recipe.cases[0]
-    return f"forces by {_described(case.potential)}, moved by {_described(case.engine)}"
+    how = backend(case.potential, case.engine)
+    forces = _described(case.potential, how["potential"])
+    return f"forces by {forces}, moved by {_described(case.engine, how['engine'])}"
 
 
-def _described(plugin: Plugin) -> str:
-    found = ", ".join(str(value) for value in plugin.provenance().values())
+def _described(plugin: Plugin, how: Mapping[str, Any]) -> str:
+    found = ", ".join(str(value) for value in how.values())
     return f"{plugin.use} ({found})" if found else plugin.use
 
 

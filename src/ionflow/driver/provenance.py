@@ -8,6 +8,7 @@ from typing import Any
 
 from ionflow import machine
 from ionflow.graph import Plan, Task
+from ionflow.kinds import backend
 from ionflow.plan import AnalysisWork, StageWork
 from ionflow.recipe import Recipe
 from ionflow.store import Store
@@ -43,13 +44,13 @@ class Journal:
 
     def begin(self, workers: int) -> None:
         """Write the record at the start of an invocation that has work to do."""
-        engine = self._case.engine.provenance()
+        how = backend(self._case.potential, self._case.engine)
         self.record |= {
             "workers": workers,
             "threads_per_worker": 1,
             "finished": None,
-            "backend": {"potential": self._case.potential.provenance(), "engine": engine},
-            "reproducibility": _reproducibility(engine),
+            "backend": how,
+            "reproducibility": _reproducibility(how["engine"]),
         }
         self.update(0.0)
 
