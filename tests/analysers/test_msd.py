@@ -1,13 +1,16 @@
-import dask
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 import xarray as xr
+from ase.data import atomic_masses, atomic_numbers
 from pydantic import ValidationError
 
-from ionflow.builtin.analysers import walkers as walkers_module
+from ionflow.builtin.analysers.motion import Independence
 from ionflow.builtin.analysers.msd import Msd
-from ionflow.builtin.analysers.walkers import Walkers
 from ionflow.errors import DataError
+from ionflow.passes import Blocks, Paths, PerAtom, Reference, Subject, together
+from ionflow.passes.running import measure_all
 
 SYMBOLS = ["Li"] * 5 + ["Al"] * 2 + ["Cl"] * 6
 
@@ -58,23 +61,36 @@ def test_a_common_drift_changes_nothing(walking, frame) -> None:
     assert (bare.analyse(moved)["msd"] > bare.analyse(walking)["msd"]).any()
 
 
+@dataclass(frozen=True)
+class Momentum(PerAtom[list[np.ndarray]]):
+    """Σ m r over all atoms, (xyz, time)."""
+
+    def start(self, subject: Subject) -> list[np.ndarray]:
+        return []
+
+    def add(self, state: list[np.ndarray], paths: Paths) -> None:
+        state.append(np.tensordot(MASS[paths.species] * np.ones(len(paths.atoms)), paths.values, 1))
+
+    def merge(self, first: list[np.ndarray], second: list[np.ndarray]) -> list[np.ndarray]:
+        return first + second
+
+
+MASS = {s: float(atomic_masses[atomic_numbers[s]]) for s in SYMBOLS}
+
+
 def test_the_frame_is_mass_weighted(walking) -> None:
-    walkers = Walkers(walking, "barycentric")
-    momentum = sum(
-        walking["mass"].values[walkers.atoms[s]].sum() / len(walkers.atoms[s]) * p.sum(axis=0)
-        for s in walkers.species
-        for p in walkers.paths(s)
-    )
-    np.testing.assert_allclose(momentum, 0, atol=1e-8)
+    (parts,) = measure_all(
+        Subject(walking), [Momentum(reference=Reference("barycentric"))]
+    ).values()
+    np.testing.assert_allclose(sum(parts), 0, atol=1e-8)
 
 
-def test_lazy_blocks_give_the_same_and_no_more_than_asked_is_read(walking, monkeypatch) -> None:
+@pytest.mark.parametrize("atoms", [1, 2, 5])
+def test_lazy_blocks_give_the_same_and_the_input_stays_lazy(walking, atoms) -> None:
     whole = Msd().analyse(walking)
-    monkeypatch.setattr(walkers_module, "READ_BYTES", 12 * 200 * 2)  # two atoms at a time
-    monkeypatch.setattr(walkers_module, "TRANSFORM_SIZE", 3 * 200)
     lazy = walking.chunk(time=37)
-    with dask.config.set(scheduler="synchronous"):
-        xr.testing.assert_allclose(Msd().analyse(lazy), whole)
+    (cut,) = together([Msd()], lazy, Blocks(frames=11, atoms=atoms))
+    xr.testing.assert_allclose(cut, whole)
     assert lazy["positions"].chunks is not None
 
 
@@ -101,25 +117,31 @@ def test_faults_say_what_to_do(walking) -> None:
         Msd(frame="framework")
 
 
+def independent(data: xr.Dataset, frame: str = "none") -> float:
+    (found,) = measure_all(Subject(data), [Independence(reference=Reference(frame))]).values()
+    return found["Li"]
+
+
 class TestIndependentWalkers:
     def test_free_walkers_all_count(self, trajectory, walk, rng) -> None:
-        walkers = Walkers(trajectory(walk(rng, 600, 60, 0.3), ["Li"] * 60))
-        assert walkers.independent("Li") == pytest.approx(60, rel=0.12)
+        data = trajectory(walk(rng, 600, 60, 0.3), ["Li"] * 60)
+        assert independent(data) == pytest.approx(60, rel=0.12)
 
     def test_pairs_count_once(self, trajectory, walk, rng) -> None:
         half = walk(rng, 600, 30, 0.3)
-        walkers = Walkers(trajectory(np.concatenate([half, half], axis=1), ["Li"] * 60))
-        assert walkers.independent("Li") == pytest.approx(30, rel=0.15)
+        data = trajectory(np.concatenate([half, half], axis=1), ["Li"] * 60)
+        assert independent(data) == pytest.approx(30, rel=0.15)
 
     def test_trapped_atoms_do_not_count(self, trajectory, walk, rng) -> None:
         x = walk(rng, 600, 60, 0.3)
         x[:, 20:] = 0.0
-        assert Walkers(trajectory(x, ["Li"] * 60)).independent("Li") == pytest.approx(20, rel=0.15)
+        assert independent(trajectory(x, ["Li"] * 60)) == pytest.approx(20, rel=0.15)
 
     def test_momentum_conservation_takes_one(self, trajectory, walk) -> None:
         counts = [
-            Walkers(trajectory(walk(np.random.default_rng(k), 300, 4, 0.3), ["Li"] * 4),
-                    "barycentric").independent("Li")
+            independent(
+                trajectory(walk(np.random.default_rng(k), 300, 4, 0.3), ["Li"] * 4), "barycentric"
+            )
             for k in range(40)
-        ]  # fmt: skip
+        ]
         assert np.mean(counts) == pytest.approx(3, abs=0.2)

@@ -14,11 +14,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-import numpy.typing as npt
 
 from ionflow.kinds import FloatArray
-
-IntArray = npt.NDArray[np.int64]
+from ionflow.passes import IntArray
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import xarray as xr
 
-from ionflow.builtin.analysers.brownian import IntArray
 from ionflow.builtin.analysers.correlation import mean_squared_displacement
 from ionflow.builtin.analysers.labels import (
     Labelled,
@@ -21,10 +20,8 @@ from ionflow.builtin.analysers.labels import (
 )
 from ionflow.builtin.analysers.regime import DiffusiveFit, Slope, slope_of
 from ionflow.builtin.analysers.slopes import regime_variables, species_slope, value_variables
-from ionflow.builtin.analysers.walkers import Walkers
-from ionflow.errors import DataError
 from ionflow.kinds import FloatArray
-from ionflow.schema import require
+from ionflow.passes import AnyMeasure, IntArray, Subject, Sums
 from ionflow.units import BOLTZMANN_EV_PER_K, S_CM_PER_E2_EV_A_PS
 
 DEFINITIONS = ("nernst_einstein", "einstein")
@@ -45,13 +42,14 @@ class Conductivity(DiffusiveFit):
     """
 
     use: ClassVar[str] = "conductivity"
+    version: ClassVar[int] = 2
 
-    def analyse(self, *data: xr.Dataset) -> xr.Dataset:
+    def measures(self, subject: Subject) -> Mapping[str, AnyMeasure]:
+        """Displacements of single atoms, and of all charge."""
+        return {**self.motions(subject), "charge": ChargeSum()}
+
+    def conclude(self, subject: Subject, found: Mapping[str, Any]) -> xr.Dataset:
         """Conductivity by definition.
-
-        Parameters
-        ----------
-        data : one trajectory with positions, cell, temperature and charges
 
         Returns
         -------
@@ -67,39 +65,37 @@ class Conductivity(DiffusiveFit):
         DataError
             If the charges are all zero or do not add up to zero.
         """
-        (trajectory,) = data
-        charge = _charges(trajectory)
-        walkers = self.walkers(trajectory)
-        volume, temperature = _mean_volume(trajectory), _mean_temperature(trajectory)
-        lags = self.lag_frames(walkers)
+        charge, lags = subject.charge, self.lag_frames(subject)
         terms = _Terms(
-            walkers.species,
-            np.array([float((charge[walkers.atoms[s]] ** 2).sum()) for s in walkers.species]),
-            [species_slope(self, walkers, s, lags)[0] for s in walkers.species],
+            subject.species,
+            np.array([float((charge[subject.atoms[s]] ** 2).sum()) for s in subject.species]),
+            [species_slope(self, subject, s, found)[0] for s in subject.species],
         )
-        collective, charge_msd = _collective(self, walkers, charge, lags, terms)
+        collective, charge_msd = _collective(self, found["charge"], lags, terms)
         per_frame = S_CM_PER_E2_EV_A_PS / (
-            volume * BOLTZMANN_EV_PER_K * temperature * walkers.interval_ps
+            subject.volume * BOLTZMANN_EV_PER_K * subject.temperature_K * subject.interval_ps
         )
         slopes = [terms.total(), collective]
         variables = {
             **value_variables(
                 slopes, "definition", "conductivity", "S/cm", "ionic conductivity", per_frame
             ),
-            **regime_variables(slopes, "definition", walkers.interval_ps),
+            **regime_variables(slopes, "definition", subject.interval_ps),
             **terms.variables(per_frame),
             "charge_msd": labelled(
                 ("lag",), charge_msd, "e^2 angstrom^2", "MSD of the sum of charges times positions"
             ),
-            "volume": labelled((), volume, "angstrom^3", "mean volume"),
-            "temperature_measured": labelled((), temperature, "K", "mean kinetic temperature"),
+            "volume": labelled((), subject.volume, "angstrom^3", "mean volume"),
+            "temperature_measured": labelled(
+                (), subject.temperature_K, "K", "mean kinetic temperature"
+            ),
         }
         coords = {
             "definition": labelled(
                 ("definition",), np.array(DEFINITIONS), "1", "definition of the conductivity"
             ),
-            "species": species_coord(walkers.species),
-            "lag": lag_coord(lags, walkers.interval_ps),
+            "species": species_coord(subject.species),
+            "lag": lag_coord(lags, subject.interval_ps),
             "bound": bound_coord(),
         }
         attrs = {
@@ -109,7 +105,15 @@ class Conductivity(DiffusiveFit):
             "doi_fit": self.fit_attrs()["doi"],
             "temperature": "mean kinetic temperature of the frames, not the target",
         }
-        return result(variables, coords, trajectory, attrs)
+        return result(variables, coords, subject.data, attrs)
+
+
+@dataclass(frozen=True)
+class ChargeSum(Sums):
+    """The sum of all charges times positions."""
+
+    def weights(self, subject: Subject) -> FloatArray:
+        return subject.charge[None, :]
 
 
 @dataclass(frozen=True)
@@ -179,39 +183,16 @@ class _Terms:
 
 
 def _collective(
-    fit: DiffusiveFit, walkers: Walkers, charge: FloatArray, lags: IntArray, terms: _Terms
+    fit: DiffusiveFit, path: FloatArray, lags: IntArray, terms: _Terms
 ) -> tuple[Slope, FloatArray]:
     """Slope of the MSD of the charge displacement, a single walker, and that MSD (lag,)."""
-    path = walkers.sums(charge[None, :])
+    frames = path.shape[-1]
 
     def source(wanted: IntArray, parts: int) -> FloatArray:
-        length = walkers.frames // parts
+        length = frames // parts
         pieces = np.concatenate([path[..., p * length : (p + 1) * length] for p in range(parts)])
         return mean_squared_displacement(pieces, wanted)[0]
 
     first = terms.first_lag()
-    slope = slope_of(source, lags, walkers.frames, 1.0, fit, lambda _: lags >= first)
+    slope = slope_of(source, lags, frames, 1.0, fit, lambda _: lags >= first)
     return slope, source(lags, 1)[0]
-
-
-def _charges(trajectory: xr.Dataset) -> FloatArray:
-    require(trajectory, "positions", "cell", "temperature", "charge")
-    charge: FloatArray = trajectory["charge"].values.astype(np.float64)
-    hint = "set formal charges as initial charges of the structure"
-    if not np.isfinite(charge).all() or not charge.any():
-        raise DataError("the atoms have no charges", hint=hint)
-    if abs(charge.sum()) > 1e-6 * len(charge):
-        raise DataError(f"the charges add up to {charge.sum():g} e, not to zero", hint=hint)
-    return charge
-
-
-def _mean_volume(trajectory: xr.Dataset) -> float:
-    cell = trajectory["cell"].transpose("time", "vector", "xyz").values.astype(np.float64)
-    return float(np.abs(np.linalg.det(cell)).mean())
-
-
-def _mean_temperature(trajectory: xr.Dataset) -> float:
-    temperature = float(trajectory["temperature"].mean())
-    if not temperature > 0:
-        raise DataError(f"the mean temperature of the trajectory is {temperature:g} K")
-    return temperature

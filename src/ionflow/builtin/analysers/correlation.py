@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft
 
-from ionflow.builtin.analysers.brownian import IntArray
 from ionflow.kinds import FloatArray
+from ionflow.passes import IntArray
 
 
 def mean_squared_displacement(paths: FloatArray, lags: IntArray) -> tuple[FloatArray, FloatArray]:
@@ -34,6 +34,25 @@ def mean_squared_displacement(paths: FloatArray, lags: IntArray) -> tuple[FloatA
     by_walker = _from_sums(squares.sum(axis=1), power.sum(axis=1), lags)
     by_direction = _from_sums(squares.sum(axis=0), power.sum(axis=0), lags)
     return by_walker, by_direction / len(paths)
+
+
+def summed_displacement(paths: FloatArray, lags: IntArray) -> FloatArray:
+    """MSD over all time origins, summed over walkers and directions: one inverse transform.
+
+    Parameters
+    ----------
+    paths : (walker, direction, time) Å
+    lags : (lag,) frames, below the number of frames
+
+    Returns
+    -------
+    (lag,) Å²
+    """
+    frames = paths.shape[-1]
+    paths = paths - paths.mean(axis=-1, keepdims=True)
+    spectrum = rfft(paths, next_fast_len(frames + int(lags.max()), real=True), axis=-1)
+    power = (spectrum.real**2 + spectrum.imag**2).sum(axis=(0, 1))
+    return _from_sums((paths**2).sum(axis=(0, 1)), power, lags)
 
 
 def _from_sums(squares: FloatArray, power: FloatArray, lags: IntArray) -> FloatArray:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 import xarray as xr
@@ -16,6 +17,7 @@ from ionflow.builtin.analysers.labels import (
 )
 from ionflow.builtin.analysers.regime import DiffusiveFit
 from ionflow.builtin.analysers.slopes import regime_variables, species_slope, value_variables
+from ionflow.passes import AnyMeasure, Subject
 from ionflow.units import CM2_S_PER_A2_PS
 
 
@@ -32,13 +34,14 @@ class Diffusion(DiffusiveFit):
     """
 
     use: ClassVar[str] = "diffusion"
+    version: ClassVar[int] = 2
 
-    def analyse(self, *data: xr.Dataset) -> xr.Dataset:
+    def measures(self, subject: Subject) -> Mapping[str, AnyMeasure]:
+        """Displacements of single atoms."""
+        return self.motions(subject)
+
+    def conclude(self, subject: Subject, found: Mapping[str, Any]) -> xr.Dataset:
         """D by species.
-
-        Parameters
-        ----------
-        data : one trajectory with positions
 
         Returns
         -------
@@ -47,13 +50,10 @@ class Diffusion(DiffusiveFit):
         `diffusive`, `verdict`, `exponent`, `exponent_stderr`, `fit_start`, `fit_end` (ps),
         `fit_intercept` (Å²), `n_blocks`, `n_atoms`, `n_independent`, and `msd` (species, lag).
         """
-        (trajectory,) = data
-        walkers = self.walkers(trajectory)
-        lags = self.lag_frames(walkers)
-        found = [species_slope(self, walkers, species, lags) for species in walkers.species]
-        slopes = [slope for slope, _, _ in found]
-        msd = np.stack([curve for _, _, curve in found])
-        per_frame = CM2_S_PER_A2_PS / walkers.interval_ps
+        each = [species_slope(self, subject, species, found) for species in subject.species]
+        slopes = [slope for slope, _, _ in each]
+        msd = np.stack([curve for _, _, curve in each])
+        per_frame = CM2_S_PER_A2_PS / subject.interval_ps
         variables = {
             **value_variables(
                 slopes,
@@ -63,7 +63,7 @@ class Diffusion(DiffusiveFit):
                 "tracer diffusion coefficient",
                 per_frame,
             ),
-            **regime_variables(slopes, "species", walkers.interval_ps),
+            **regime_variables(slopes, "species", subject.interval_ps),
             "fit_intercept": labelled(
                 ("species",),
                 [slope.intercept for slope in slopes],
@@ -71,11 +71,11 @@ class Diffusion(DiffusiveFit):
                 "intercept of the fitted line",
             ),
             "n_atoms": labelled(
-                ("species",), [len(walkers.atoms[s]) for s in walkers.species], "1", "atoms"
+                ("species",), [len(subject.atoms[s]) for s in subject.species], "1", "atoms"
             ),
             "n_independent": labelled(
                 ("species",),
-                [count for _, count, _ in found],
+                [count for _, count, _ in each],
                 "1",
                 "number of independent walkers that the atoms are worth",
                 definition="(tr C)^2 / tr C^2, C the covariance of displacements of the atoms",
@@ -83,8 +83,8 @@ class Diffusion(DiffusiveFit):
             "msd": labelled(("species", "lag"), msd, "angstrom^2", "mean squared displacement"),
         }
         coords = {
-            "species": species_coord(walkers.species),
-            "lag": lag_coord(lags, walkers.interval_ps),
+            "species": species_coord(subject.species),
+            "lag": lag_coord(self.lag_frames(subject), subject.interval_ps),
             "bound": bound_coord(),
         }
-        return result(variables, coords, trajectory, self.fit_attrs())
+        return result(variables, coords, subject.data, self.fit_attrs())

@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from ionflow.builtin.analysers.brownian import IntArray
-
 Labelled = tuple[tuple[str, ...], Any, dict[str, Any]]
 
 
@@ -33,14 +31,6 @@ def result(
 ) -> xr.Dataset:
     """A result with its own coordinates and those of the scan."""
     return xr.Dataset(dict(variables), {**scan_coords(source), **coords}, dict(attrs))
-
-
-def members(trajectory: xr.Dataset) -> dict[str, IntArray]:
-    """Indices of the atoms of each species, in order of first appearance."""
-    # by way of Python's own strings: a store gives them back in one of several dtypes
-    elements = [str(element) for element in trajectory["element"].values.tolist()]
-    names = np.array(elements)
-    return {name: np.flatnonzero(names == name) for name in dict.fromkeys(elements)}
 
 
 def species_coord(names: tuple[str, ...]) -> Labelled:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 import xarray as xr
 
-from ionflow.builtin.analysers.brownian import IntArray
-from ionflow.builtin.analysers.correlation import mean_squared_displacement
+from ionflow.builtin.analysers.inframe import InFrame
 from ionflow.builtin.analysers.labels import labelled, lag_coord, result, species_coord
-from ionflow.builtin.analysers.walkers import InFrame, Walkers
+from ionflow.builtin.analysers.motion import SelfMotion, SpeciesMotion
 from ionflow.kinds import FloatArray
+from ionflow.passes import AnyMeasure, Subject
 
 
 class Msd(InFrame):
@@ -24,24 +25,26 @@ class Msd(InFrame):
     """
 
     use: ClassVar[str] = "msd"
+    version: ClassVar[int] = 2
 
-    def analyse(self, *data: xr.Dataset) -> xr.Dataset:
+    def measures(self, subject: Subject) -> Mapping[str, AnyMeasure]:
+        """Displacements of single atoms."""
+        return {
+            "motion": SelfMotion(tuple(self.lag_frames(subject).tolist()), reference=self.reference)
+        }
+
+    def conclude(self, subject: Subject, found: Mapping[str, Any]) -> xr.Dataset:
         """MSD by species and lag.
-
-        Parameters
-        ----------
-        data : one trajectory with positions
 
         Returns
         -------
-        Dataset with `msd` (species, lag), `msd_stderr`, `msd_direction` (species, lag, xyz), all
-        Å², and `n_atoms` (species).
+        Dataset with `msd` (species, lag), `msd_stderr`, `msd_direction` (species, lag, xyz),
+        `msd_atom` (atom, lag), all Å², and `n_atoms` (species); coord `species_of` (atom).
         """
-        (trajectory,) = data
-        walkers = self.walkers(trajectory)
-        lags = self.lag_frames(walkers)
-        curves = [_curves(walkers, species, lags) for species in walkers.species]
-        mean, stderr, direction = (np.stack(part) for part in zip(*curves, strict=True))
+        motions: list[SpeciesMotion] = [found["motion"][s] for s in subject.species]
+        mean = np.stack([motion.mean for motion in motions])
+        stderr = np.stack([_stderr(motion.each) for motion in motions])
+        direction = np.stack([motion.direction.T for motion in motions])
         return result(
             {
                 "msd": labelled(
@@ -60,41 +63,44 @@ class Msd(InFrame):
                     "angstrom^2",
                     "mean squared displacement along each Cartesian direction",
                 ),
+                "msd_atom": labelled(
+                    ("atom", "lag"),
+                    self._by_atom(motions),
+                    "angstrom^2",
+                    "mean squared displacement of each atom over all time origins",
+                ),
                 "n_atoms": labelled(
                     ("species",),
-                    [len(walkers.atoms[s]) for s in walkers.species],
+                    [len(motion.atoms) for motion in motions],
                     "1",
                     "number of atoms",
                 ),
             },
             {
-                "species": species_coord(walkers.species),
-                "lag": lag_coord(lags, walkers.interval_ps),
+                "species": species_coord(subject.species),
+                "species_of": labelled(("atom",), np.array(subject.labels), "1", "species of atom"),
+                "lag": lag_coord(self.lag_frames(subject), subject.interval_ps),
                 "xyz": labelled(("xyz",), ["x", "y", "z"], "1", "Cartesian direction"),
             },
-            trajectory,
+            subject.data,
             {
                 "method": "all time origins by FFT",
                 "doi": "10.1016/0010-4655(95)00048-K",
-                "frames": walkers.frames,
+                "frames": subject.frames,
                 **self.frame_attrs(),
             },
         )
 
+    @staticmethod
+    def _by_atom(motions: Sequence[SpeciesMotion]) -> FloatArray:
+        order = np.argsort(np.concatenate([motion.atoms for motion in motions]))
+        each: FloatArray = np.concatenate([motion.each for motion in motions])[order]
+        return each
 
-def _curves(
-    walkers: Walkers, species: str, lags: IntArray
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Mean (lag,), its standard error (lag,), and mean by direction (lag, xyz); Å²."""
-    count = len(walkers.atoms[species])
-    total, squares = np.zeros(len(lags)), np.zeros(len(lags))
-    direction = np.zeros((3, len(lags)))
-    for paths in walkers.paths(species):
-        each, along = mean_squared_displacement(paths, lags)
-        total += each.sum(axis=0)
-        squares += (each**2).sum(axis=0)
-        direction += along * len(paths)
-    mean = total / count
-    variance = np.maximum(squares / count - mean**2, 0.0)
-    stderr = np.sqrt(variance / (count - 1)) if count > 1 else np.full(len(lags), np.nan)
-    return mean, stderr, direction.T / count
+
+def _stderr(each: FloatArray) -> FloatArray:
+    """From the spread over atoms, (lag,); NaN for a single atom."""
+    if len(each) < 2:
+        return np.full(each.shape[1], np.nan)
+    stderr: FloatArray = each.std(axis=0, ddof=1) / np.sqrt(len(each))
+    return stderr

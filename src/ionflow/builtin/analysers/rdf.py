@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 import xarray as xr
 from pydantic import Field
 
-from ionflow import Analyser
-from ionflow.builtin.analysers.brownian import IntArray
 from ionflow.builtin.analysers.labels import labelled, result
-from ionflow.builtin.analysers.shells import Histogram, first_shell, pair_histogram
-from ionflow.errors import DataError
+from ionflow.builtin.analysers.shells import Histogram, PairDistances, first_shell
 from ionflow.kinds import FloatArray
-from ionflow.schema import require
+from ionflow.passes import AnyMeasure, Measured, Subject
 
 
-class Rdf(Analyser):
+class Rdf(Measured):
     """Partial radial distribution functions, running coordination numbers and first shells.
 
     g_ab(r) = ⟨n_ab(r)⟩ / (N_a ρ_b v(r)), with n_ab the number of ordered pairs in a bin, v the
@@ -28,6 +26,7 @@ class Rdf(Analyser):
     """
 
     use: ClassVar[str] = "rdf"
+    version: ClassVar[int] = 2
 
     r_max_angstrom: float = Field(8.0, gt=0, le=50)
     """Longest distance."""
@@ -41,12 +40,12 @@ class Rdf(Analyser):
     smoothing_angstrom: float = Field(0.1, ge=0, le=1)
     """Width of the Gaussian that g(r) is smoothed with before its first minimum is sought."""
 
-    def analyse(self, *data: xr.Dataset) -> xr.Dataset:
-        """Partial g(r) for every ordered pair of species.
+    def measures(self, subject: Subject) -> Mapping[str, AnyMeasure]:
+        """Distances of pairs."""
+        return {"pairs": PairDistances(self.r_max_angstrom, self.bins, self.max_frames)}
 
-        Parameters
-        ----------
-        data : one trajectory with positions and cell
+    def conclude(self, subject: Subject, found: Mapping[str, Any]) -> xr.Dataset:
+        """Partial g(r) for every ordered pair of species.
 
         Returns
         -------
@@ -55,22 +54,11 @@ class Rdf(Analyser):
         `pair` `first_peak`, `cutoff` (the first minimum behind it, Å) and `coordination_number`
         up to there; NaN where g has no such minimum.
         """
-        (trajectory,) = data
-        require(trajectory, "positions", "cell", "element")
-        histogram = pair_histogram(
-            trajectory, self._frames(trajectory), self.r_max_angstrom, self.bins
-        )
+        histogram: Histogram = found["pairs"]
         g, stderr = histogram.distribution()
         running = histogram.running_coordination()
         shells = np.array([self._shell(histogram, g, running, k) for k in range(len(g))])
-        return self._result(trajectory, histogram, (g, stderr, running), shells)
-
-    def _frames(self, trajectory: xr.Dataset) -> IntArray:
-        total = trajectory.sizes["time"]
-        if total == 0:
-            raise DataError("the trajectory has no frames")
-        count = min(total, self.max_frames)
-        return np.unique(np.linspace(0, total - 1, count).round().astype(np.int64))
+        return self._result(subject.data, histogram, (g, stderr, running), shells)
 
     def _shell(
         self, histogram: Histogram, g: FloatArray, running: FloatArray, pair: int

@@ -10,9 +10,11 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from ionflow.builtin.analysers.brownian import Curve, IntArray, Line
-from ionflow.builtin.analysers.walkers import InFrame
+from ionflow.builtin.analysers.brownian import Curve, Line
+from ionflow.builtin.analysers.inframe import InFrame
+from ionflow.builtin.analysers.motion import Independence, PartMotion, SelfMotion
 from ionflow.kinds import FloatArray
+from ionflow.passes import AnyMeasure, IntArray, Subject
 from ionflow.statistics import interval
 
 BoolArray = npt.NDArray[np.bool_]
@@ -43,7 +45,23 @@ class DiffusiveFit(InFrame):
     """How far the log-log slope of diffusion may be from 1, beyond two standard errors."""
 
     blocks: int = Field(8, ge=3, le=50)
-    """Consecutive parts of the trajectory whose spread gives a second standard error."""
+    """Consecutive parts of the trajectory whose spread gives a second standard error; fewer where
+    the fitted window does not fit into them."""
+
+    @property
+    def parts(self) -> tuple[int, ...]:
+        """Numbers of parts to try, most first."""
+        counts = (self.blocks, round(0.6 * self.blocks), MIN_BLOCKS)
+        return tuple(sorted({max(MIN_BLOCKS, n) for n in counts}, reverse=True))
+
+    def motions(self, subject: Subject) -> dict[str, AnyMeasure]:
+        """What `species_slope` needs measured."""
+        lags = tuple(self.lag_frames(subject).tolist())
+        return {
+            "motion": SelfMotion(lags, reference=self.reference),
+            "parts": PartMotion(lags, self.parts, reference=self.reference),
+            "independent": Independence(reference=self.reference),
+        }
 
     def fit_attrs(self) -> dict[str, str]:
         """How results state the way in which a slope was found."""
@@ -211,7 +229,7 @@ def _block_ratio(
     spread would be larger, since a fit to a short block loses information that the whole has.
     There are as many blocks as are long enough for the start of the window.
     """
-    for blocks in range(fit.blocks, MIN_BLOCKS - 1, -1):
+    for blocks in fit.parts:
         length = frames // blocks
         lags = window.lags[window.lags <= fit.max_lag_fraction * (length - 1)]
         if len(lags) >= MIN_POINTS and lags[-1] >= MIN_SPAN * lags[0]:

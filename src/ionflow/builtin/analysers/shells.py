@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import xarray as xr
 
-from ionflow.builtin.analysers.brownian import IntArray
-from ionflow.builtin.analysers.labels import members
-from ionflow.errors import DataError
 from ionflow.kinds import FloatArray
+from ionflow.passes import Frame, IntArray, Pairs, PerFrame, Subject
 
 #: frames are gathered in at most so many blocks, whose spread gives the error of g
 BLOCKS = 5
-#: frames read together, so that a chunk of the trajectory is read once
-FRAMES_PER_READ = 64
 #: a peak or a minimum stands out by this much, and by so many times the counting noise
 MIN_PROMINENCE = 0.15
 NOISE_FACTOR = 5.0
@@ -79,76 +73,79 @@ class Histogram:
         return noise
 
 
-def pair_histogram(trajectory: xr.Dataset, frames: IntArray, r_max: float, bins: int) -> Histogram:
-    """Count the distances of all pairs of atoms, images included, in some frames.
+@dataclass
+class Counted:
+    """Pairs counted so far, by block of frames, pair of kinds and bin."""
 
-    Parameters
-    ----------
-    trajectory : with positions, cell and element
-    frames : (frame,) indices
-    r_max : longest distance, Å
-    bins : number of bins
-    """
-    species = members(trajectory)
-    kind = np.empty(trajectory.sizes["atom"], dtype=np.int64)
-    for index, atoms in enumerate(species.values()):
-        kind[atoms] = index
-    size, blocks = len(species), min(BLOCKS, len(frames))
-    block_of = np.arange(len(frames)) * blocks // len(frames)
-    counts, weighted = np.zeros((2, blocks, size, size, bins))
-    volumes = 0.0
-    for block, positions, cell in zip(block_of, *_read(trajectory, frames), strict=True):
-        found = _count(positions, cell, kind, size, r_max, bins)
-        volume = abs(float(np.linalg.det(cell)))
-        counts[block] += found
-        weighted[block] += volume * found
-        volumes += volume
-    number = np.bincount(kind, minlength=size)
-    flat = (blocks, size * size, bins)
-    return Histogram(
-        tuple((a, b) for a in species for b in species),
-        np.linspace(0.0, r_max, bins + 1),
-        counts.reshape(flat),
-        weighted.reshape(flat),
-        np.bincount(block_of, minlength=blocks),
-        np.array([(a, b) for a in number for b in number]),
-        volumes / len(frames),
-    )
+    counts: FloatArray
+    """(block, kind, kind, bin), each pair once"""
+    weighted: FloatArray
+    """the same, with the volume (Å³) of each frame as weight"""
 
 
-def _read(
-    trajectory: xr.Dataset, frames: IntArray
-) -> tuple[Iterator[FloatArray], Iterator[FloatArray]]:
-    cells = trajectory["cell"].isel(time=frames).transpose("time", "vector", "xyz").values
-    if not (np.abs(np.linalg.det(cells)) > 0).all():
-        raise DataError("the trajectory has frames whose cell has no volume")
-    return _positions(trajectory, frames), iter(cells.astype(np.float64))
+@dataclass(frozen=True)
+class PairDistances(PerFrame[Counted]):
+    """Distances of all pairs of atoms, images included, in evenly spaced frames: a Histogram."""
+
+    r_max: float
+    """Å"""
+    bins: int
+    max_frames: int
+
+    def frames(self, subject: Subject) -> IntArray:
+        return subject.spread(self.max_frames)
+
+    def cutoff(self, subject: Subject) -> float:
+        return self.r_max
+
+    def start(self, subject: Subject) -> Counted:
+        size = len(subject.species)
+        shape = (self._blocks(subject), size, size, self.bins)
+        return Counted(np.zeros(shape), np.zeros(shape))
+
+    def add(self, state: Counted, frame: Frame) -> None:
+        found = _count(frame.pairs(self.r_max), frame.subject, self.r_max, self.bins)
+        block = self._block(frame.subject)[self._order(frame)]
+        state.counts[block] += found
+        state.weighted[block] += frame.volume * found
+
+    def merge(self, first: Counted, second: Counted) -> Counted:
+        return Counted(first.counts + second.counts, first.weighted + second.weighted)
+
+    def finish(self, state: Counted, subject: Subject) -> Histogram:
+        names, number = subject.species, [len(atoms) for atoms in subject.atoms.values()]
+        flat = (self._blocks(subject), len(names) ** 2, self.bins)
+        # each pair was found once, from either of its ends
+        counts, weighted = (x + x.transpose(0, 2, 1, 3) for x in (state.counts, state.weighted))
+        return Histogram(
+            tuple((a, b) for a in names for b in names),
+            np.linspace(0.0, self.r_max, self.bins + 1),
+            counts.reshape(flat),
+            weighted.reshape(flat),
+            np.bincount(self._block(subject)),
+            np.array([(a, b) for a in number for b in number]),
+            float(subject.volumes[self.frames(subject)].mean()),
+        )
+
+    def _blocks(self, subject: Subject) -> int:
+        return min(BLOCKS, len(self.frames(subject)))
+
+    def _block(self, subject: Subject) -> IntArray:
+        """The block of frames, whose spread gives the error, that each frame belongs to."""
+        count = len(self.frames(subject))
+        return np.arange(count) * min(BLOCKS, count) // count
+
+    def _order(self, frame: Frame) -> int:
+        return int(np.searchsorted(self.frames(frame.subject), frame.number))
 
 
-def _positions(trajectory: xr.Dataset, frames: IntArray) -> Iterator[FloatArray]:
-    positions = trajectory["positions"].transpose("time", "atom", "xyz")
-    for start in range(0, len(frames), FRAMES_PER_READ):
-        part = positions.isel(time=frames[start : start + FRAMES_PER_READ]).values
-        if not np.isfinite(part).all():
-            raise DataError("the trajectory has positions that are not finite numbers")
-        yield from part.astype(np.float64)
-
-
-def _count(
-    positions: FloatArray, cell: FloatArray, kind: IntArray, size: int, r_max: float, bins: int
-) -> FloatArray:
-    """Ordered pairs of one frame, (species, species, bin)."""
-    from vesin import NeighborList
-
-    neighbours = NeighborList(cutoff=r_max, full_list=False, n_threads=1)
-    i, j, distance = neighbours.compute(
-        points=positions, box=cell, periodic=True, quantities="ijd", copy=False
-    )
-    place = np.minimum((distance * (bins / r_max)).astype(np.int64), bins - 1)
-    key = (kind[i.astype(np.int64)] * size + kind[j.astype(np.int64)]) * bins + place
-    half = np.bincount(key, minlength=size * size * bins).reshape(size, size, bins)
-    # each pair was found once, from either of its ends
-    return (half + half.transpose(1, 0, 2)).astype(np.float64)
+def _count(pairs: Pairs, subject: Subject, r_max: float, bins: int) -> FloatArray:
+    """Pairs of one frame, (kind, kind, bin)."""
+    size, kind = len(subject.species), subject.kind
+    place = np.minimum((pairs.distance * (bins / r_max)).astype(np.int64), bins - 1)
+    key = (kind[pairs.i] * size + kind[pairs.j]) * bins + place
+    counts = np.bincount(key, minlength=size * size * bins)
+    return counts.reshape(size, size, bins).astype(np.float64)
 
 
 def first_shell(g: FloatArray, noise: FloatArray, width: float) -> tuple[int, int] | None:

@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from ionflow.builtin.analysers.brownian import IntArray
 from ionflow.builtin.analysers.labels import Labelled, labelled
 from ionflow.builtin.analysers.regime import DiffusiveFit, Slope, slope_of
-from ionflow.builtin.analysers.walkers import Walkers
 from ionflow.kinds import FloatArray
+from ionflow.passes import IntArray, Subject
 from ionflow.statistics import LEVELS
 
 
 def species_slope(
-    fit: DiffusiveFit, walkers: Walkers, species: str, lags: IntArray
+    fit: DiffusiveFit, subject: Subject, species: str, found: Mapping[str, Any]
 ) -> tuple[Slope, float, FloatArray]:
-    """Slope of a species' MSD, number of independent walkers, and the MSD (lag,) Å²."""
-    count = walkers.independent(species)
-    curve = walkers.msd(species, lags)
+    """Slope of a species' MSD, number of independent walkers, and the MSD (lag,) Å².
+
+    Parameters
+    ----------
+    fit : criteria
+    subject : the trajectory
+    species : one of its species
+    found : what `DiffusiveFit.motions` asks for
+    """
+    count, curve = found["independent"][species], found["motion"][species].mean
+    lags = fit.lag_frames(subject)
 
     def source(wanted: IntArray, parts: int) -> FloatArray:
-        return curve if parts == 1 else walkers.msd(species, wanted, parts)
+        curves: FloatArray = curve[None] if parts == 1 else found["parts"][species, parts]
+        return curves[:, np.searchsorted(lags, wanted)]
 
-    slope = slope_of(source, lags, walkers.frames, count, fit, lambda msd: msd >= fit.cage_A2)
-    return slope, count, curve[0]
+    slope = slope_of(source, lags, subject.frames, count, fit, lambda msd: msd >= fit.cage_A2)
+    return slope, count, curve
 
 
 def value_variables(
