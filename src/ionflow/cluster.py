@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 import dask
-from distributed import Client
+from distributed import Client, get_worker, worker_client
 from distributed import LocalCluster as DaskLocalCluster
 
 from ionflow.errors import IonflowError
@@ -88,3 +88,26 @@ def _join(spec: AddressCluster) -> Iterator[Client]:
         ) from error
     with client:
         yield client
+
+
+@contextmanager
+def in_this_thread() -> Iterator[None]:
+    """Dask computes here: a worker that asks its own cluster for help would wait for itself."""
+    with dask.config.set(scheduler="synchronous"):
+        yield
+
+
+@contextmanager
+def spread_over_workers() -> Iterator[None]:
+    """Dask computes on all workers of the cluster that this task runs on; else in this thread.
+
+    The task steps aside meanwhile, so that its worker takes its share.
+    """
+    try:
+        get_worker()
+    except ValueError:  # not on a worker
+        with in_this_thread():
+            yield
+        return
+    with worker_client() as client, dask.config.set(scheduler=client.get):
+        yield

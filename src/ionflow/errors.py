@@ -81,3 +81,8 @@ class RecipeError(IonflowError):
 
     def __reduce__(self) -> tuple[object, ...]:
         return RecipeError, (self.faults,)
+
+
+def reason(error: BaseException | None) -> str:
+    """An exception in a line: the message of one that ionflow understands, else with its type."""
+    return str(error) if isinstance(error, IonflowError) else f"{type(error).__name__}: {error}"

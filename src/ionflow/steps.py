@@ -5,20 +5,22 @@ from __future__ import annotations
 import os
 import socket
 import time
+import traceback
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import dask
 import numpy as np
 import xarray as xr
 
 from ionflow import health, schema
-from ionflow.errors import PluginError
+from ionflow.cluster import in_this_thread, spread_over_workers
+from ionflow.errors import PluginError, reason
 from ionflow.graph import Task
 from ionflow.join import join
 from ionflow.kinds import Frame, Segment, Stage, backend
+from ionflow.passes import MEMORY_BYTES, together
 from ionflow.plan import AnalysisWork, BuildWork, StageWork, segment_seed
 from ionflow.store import State, Store
 
@@ -72,22 +74,58 @@ def seal(root: Path, task: Task) -> str:
     return task.key
 
 
-def analyse(root: Path, task: Task) -> str:
-    """Run an analyser on one trajectory, or on results joined over the scan."""
-    work: AnalysisWork = task.payload
+@dataclass(frozen=True)
+class Analysed:
+    """What became of one analysis: `failure` is empty if its result is in the store."""
+
+    key: str
+    failure: str = ""
+    traceback: str = ""
+
+
+def analyse(root: Path, tasks: Sequence[Task]) -> list[Analysed]:
+    """Run analysers on one trajectory, which they read together, or on results over the scan.
+
+    An analyser that fails leaves the results of the others alone.
+    """
     store = Store.open(root)
+    work: AnalysisWork = tasks[0].payload
     if work.needs:
-        data = [_joined(store, keys, work.axes) for _, keys in work.needs]
+        results = [_over_scan(store, task) for task in tasks]
     else:
-        (source,) = task.inputs
-        trajectory = store.trajectory(source.key, source.steps)
-        trajectory = trajectory.isel(time=trajectory["step"].values >= work.first_step)
-        data = [trajectory.assign_coords(dict(task.coords))]
-    # in this thread: a worker that asks its own cluster for help would wait for itself
-    with dask.config.set(scheduler="synchronous"):
-        result = work.analyser.analyse(*data).assign_coords(dict(task.coords))
-        store.write_result(task.key, result)
-    return task.key
+        results = _on_trajectory(store, tasks)
+    return [_kept(store, task, result) for task, result in zip(tasks, results, strict=True)]
+
+
+def _on_trajectory(store: Store, tasks: Sequence[Task]) -> list[xr.Dataset | Exception]:
+    task = tasks[0]
+    (source,) = task.inputs
+    trajectory = store.trajectory(source.key, source.steps)
+    trajectory = trajectory.isel(time=trajectory["step"].values >= task.payload.first_step)
+    large = trajectory.nbytes > MEMORY_BYTES
+    with spread_over_workers() if large else in_this_thread():
+        analysers = [task.payload.analyser for task in tasks]
+        return together(analysers, trajectory.assign_coords(dict(task.coords)))
+
+
+def _over_scan(store: Store, task: Task) -> xr.Dataset | Exception:
+    work: AnalysisWork = task.payload
+    data = [_joined(store, keys, work.axes) for _, keys in work.needs]
+    with in_this_thread():
+        return work.analyser.analyse(*data)
+
+
+def _kept(store: Store, task: Task, result: xr.Dataset | Exception) -> Analysed:
+    """Write a result, or say why there is none."""
+    try:
+        if isinstance(result, Exception):
+            raise result
+        with in_this_thread():
+            store.write_result(task.key, result.assign_coords(dict(task.coords)))
+    except Exception as error:  # noqa: BLE001 - an analyser may raise anything; it is reported
+        # as text: an exception of somebody's plugin need not survive the way to the driver
+        return Analysed(task.key, reason(error), "".join(traceback.format_exception(error)))
+    return Analysed(task.key)
 
 
 def next_segment(store: Store, tasks: Sequence[Task]) -> Segment:

@@ -14,7 +14,7 @@ from distributed.scheduler import KilledWorker
 from ionflow import steps
 from ionflow.driver.ledger import Ledger
 from ionflow.driver.provenance import now
-from ionflow.errors import IonflowError
+from ionflow.errors import reason
 from ionflow.graph import Task
 from ionflow.kinds import Engine
 from ionflow.plan import StageWork
@@ -91,7 +91,8 @@ class Driver:
         if first.kind == "structure":
             future = self._send(steps.build, root, first)
         elif first.kind == "analysis":
-            future = self._send(steps.analyse, root, first)
+            batch = self._analyses(ready)
+            future = self._send(steps.analyse, root, batch)
         elif self.store.progress(first.key) >= first.steps:
             future = self._send(steps.seal, root, first)
         else:
@@ -108,6 +109,17 @@ class Driver:
         first = ready[0]
         like = [t for t in ready if t.kind == "stage" and self._alike(t) == self._alike(first)]
         return like[: self._batch(first.payload)]
+
+    def _analyses(self, ready: list[Task]) -> list[Task]:
+        """Analyses that read the same trajectory, at once; each alone where that has failed."""
+        first = ready[0]
+        alone = first.payload.needs or self.attempts[first.key]
+        return [first] if alone else [t for t in ready if self._reads_like(t, first)]
+
+    def _reads_like(self, task: Task, first: Task) -> bool:
+        same = task.kind == "analysis" and task.inputs == first.inputs
+        settled = same and task.payload.first_step == first.payload.first_step
+        return settled and not task.payload.needs and not self.attempts[task.key]
 
     def _alike(self, task: Task) -> tuple[Any, ...]:
         work: StageWork = task.payload
@@ -132,11 +144,19 @@ class Driver:
         tasks = [self.ledger.tasks[key] for key in keys]
         if future.status != "finished":
             self._judge(tasks, future)
-        elif tasks[0].kind == "stage" and isinstance(future.result(), list):
+        elif isinstance(future.result(), list):
             for outcome in future.result():
-                self._advanced(self.ledger.tasks[outcome.key], outcome)
+                self._judged(self.ledger.tasks[outcome.key], outcome)
         else:
             self._finished(tasks[0])
+
+    def _judged(self, task: Task, outcome: steps.Advance | steps.Analysed) -> None:
+        if isinstance(outcome, steps.Advance):
+            self._advanced(task, outcome)
+        elif outcome.failure:
+            self._once_more(task, outcome.failure, outcome.traceback)
+        else:
+            self._finished(task)
 
     def _advanced(self, task: Task, outcome: steps.Advance) -> None:
         if outcome.failure:
@@ -154,11 +174,14 @@ class Driver:
         error = future.exception()
         trace = "".join(traceback.format_exception(error))
         for task in tasks:
-            self.attempts[task.key] += 1
-            if self.attempts[task.key] >= ATTEMPTS:
-                self._give_up(task, _reason(error), trace)
-            else:
-                self.listener.retried(task, _reason(error))
+            self._once_more(task, _reason(error), trace)
+
+    def _once_more(self, task: Task, why: str, trace: str) -> None:
+        self.attempts[task.key] += 1
+        if self.attempts[task.key] >= ATTEMPTS:
+            self._give_up(task, why, trace)
+        else:
+            self.listener.retried(task, why)
 
     def _give_up(self, task: Task, reason: str, trace: str = "") -> None:
         self.ledger.failed[task.key] = reason
@@ -177,6 +200,4 @@ class Driver:
 def _reason(error: BaseException | None) -> str:
     if isinstance(error, KilledWorker):
         return "its worker died (out of memory, or killed)"
-    if isinstance(error, IonflowError):
-        return str(error)
-    return f"{type(error).__name__}: {error}"
+    return reason(error)

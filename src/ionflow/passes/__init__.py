@@ -10,11 +10,13 @@ from ionflow.passes.analyser import Measured, together
 from ionflow.passes.frame import Frame, Pairs
 from ionflow.passes.measures import AnyMeasure, Measure, PerAtom, PerFrame, Sums, added
 from ionflow.passes.paths import Paths
+from ionflow.passes.reading import MEMORY_BYTES
 from ionflow.passes.reference import Reference
 from ionflow.passes.running import Blocks, Centre, Failure, measure_all
 from ionflow.passes.subject import IntArray, Subject
 
 __all__ = [
+    "MEMORY_BYTES",
     "AnyMeasure",
     "Blocks",
     "Centre",

@@ -125,7 +125,8 @@ def _within(piece: FloatArray, lags: IntArray) -> FloatArray:
     """MSD summed over walkers at the lags that the piece is long enough for, else NaN."""
     msd = np.full(len(lags), np.nan)
     known = lags < piece.shape[-1]
-    msd[known] = summed_displacement(piece, lags[known])
+    if known.any():
+        msd[known] = summed_displacement(piece, lags[known])
     return msd
 
 
