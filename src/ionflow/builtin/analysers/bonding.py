@@ -1,4 +1,4 @@
-"""Bonds: up to the first minimum of g(r); environments and fragments that they form."""
+"""Bonds: up to the first minimum of g(r); environments that they form, and what they connect."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Final
 
 import numpy as np
 
-from ionflow.builtin.analysers.roles import Roles
+from ionflow.builtin.analysers.roles import Roles, WithRoles
 from ionflow.builtin.analysers.shells import Histogram, PairDistances, first_shell
 from ionflow.errors import DataError
-from ionflow.kinds import FloatArray
+from ionflow.kinds import FloatArray, Table
 from ionflow.passes import Frame, IntArray, Pairs, Subject, measure_all
 
 #: g(r) that cutoffs are read from: longest distance (Å), bins, frames
@@ -63,6 +63,24 @@ class Bonds:
         for (a, b), cutoff in self.table:
             limits[places[a], places[b]] = limits[places[b], places[a]] = cutoff
         return limits
+
+
+class WithBonds(WithRoles):
+    """An analyser of bonds between centres and anions."""
+
+    cutoffs: Table = ()
+    """Distances up to which two atoms are bonded, by pair, as in Al-O: 2.4 (angstrom); for pairs
+    that are not named the first minimum of g(r)."""
+
+    def bonds(self, subject: Subject, roles: Roles) -> Bonds:
+        """Bonds of every centre to every anion.
+
+        Raises
+        ------
+        DataError
+            As `bonds_between`.
+        """
+        return bonds_between(subject, roles.centre, roles.anions, dict(self.cutoffs))
 
 
 def bonds_between(

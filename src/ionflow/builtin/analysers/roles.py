@@ -53,9 +53,15 @@ class WithRoles(Measured):
         Raises
         ------
         DataError
-            If a species that is named is not in the trajectory.
+            If a species that is named is not in the trajectory, or is named for two roles.
         """
         named = (*self.alkali, *self.centre, *self.bridging, *self.terminal)
+        twice = sorted({name for name in named if named.count(name) > 1})
+        if twice:
+            raise DataError(
+                f"species {', '.join(twice)} are named twice",
+                hint="a species plays one of the roles alkali, centre, bridging, terminal",
+            )
         absent = sorted(set(named) - set(subject.species))
         if absent:
             raise DataError(
