@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 
@@ -29,6 +30,8 @@ class Line:
     """(2, 2), of (slope, intercept)"""
     chi2: float
     dof: int
+    weights: FloatArray
+    """(2, point): slope and intercept are these, times y"""
 
     @property
     def slope_stderr(self) -> float:
@@ -49,10 +52,11 @@ def generalised_least_squares(x: FloatArray, y: FloatArray, covariance: FloatArr
     design = np.stack([x, np.ones_like(x)], axis=1)
     weighted = np.linalg.solve(covariance, np.column_stack([design, y]))
     spread = np.linalg.inv(design.T @ weighted[:, :2])
-    slope, intercept = spread @ design.T @ weighted[:, 2]
+    weights = spread @ weighted[:, :2].T
+    slope, intercept = weights @ y
     residual = y - slope * x - intercept
     chi2 = float(residual @ (weighted @ [-slope, -intercept, 1.0]))
-    return Line(float(slope), float(intercept), spread, chi2, len(x) - 2)
+    return Line(float(slope), float(intercept), spread, chi2, len(x) - 2, weights)
 
 
 @lru_cache(maxsize=64)
@@ -62,18 +66,70 @@ def _moments(lags: tuple[int, ...], frames: int) -> tuple[FloatArray, FloatArray
     Two displacements, of i and j frames, the second starting k frames after the first, overlap
     for v(k) frames and share rattling n(k), so that their covariance is s v + b n. Returns
     2/(N_i N_j) Σ_k count(k) · (v², 2 v n, n²), each (lag, lag).
+
+    v and the number of such pairs are straight lines in k with kinks at 0 and i − j, and n is
+    zero but at four places, so that the sums are in closed form.
     """
-    size = len(lags)
-    sums = np.zeros((3, size, size))
-    for a, i in enumerate(lags):
-        for b, j in enumerate(lags[a:], a):
-            k = np.arange(max(-j, 1 - (frames - i)), min(i, frames - j - 1) + 1)
-            count = np.minimum(frames - i, frames - j - k) - np.maximum(0, -k)
-            overlap = (np.minimum(i, k + j) - np.maximum(0, k)).astype(np.float64)
-            shared = 0.5 * ((k == 0) + 1.0 * (k == i - j) - (k == i) - 1.0 * (k == -j))
-            terms = count @ np.stack([overlap**2, 2 * overlap * shared, shared**2], axis=1)
-            sums[:, a, b] = sums[:, b, a] = 2 * terms / ((frames - i) * (frames - j))
-    return sums[0], sums[1], sums[2]
+    i, j = np.meshgrid(np.array(lags, dtype=np.float64), np.array(lags), indexing="ij")
+    places = _Offsets(i, j, frames)
+    low, high = np.minimum(0, i - j), np.maximum(0, i - j)
+    kinks = (places.first - 1, low, high, places.last)
+    ends = [np.clip(kink, places.first - 1, places.last) for kink in kinks]
+    grown = sum(places.squares(a, b) for a, b in pairwise(ends))
+    # rattling is shared where two ends of the displacements coincide
+    mixed, still = np.zeros_like(i), np.zeros_like(i)
+    same = i == j
+    for k, sign in ((0 * i, 1.0), (i - j, 1.0), (i, -1.0), (-j, -1.0)):
+        shared = 0.5 * sign * np.where(same & (k == 0), 2.0, 1.0)
+        # with equal lags, 0 and i - j are one place, met twice
+        count = places.count(k) * np.where(same & (k == 0), 0.5, 1.0)
+        mixed += count * 2 * shared * places.overlap(k)
+        still += count * shared**2
+    norm = 2 / ((frames - i) * (frames - j))
+    return grown * norm, mixed * norm, still * norm
+
+
+@dataclass(frozen=True)
+class _Offsets:
+    """Pairs of displacements of i and j frames, (lag, lag), by the offset k of their origins."""
+
+    i: FloatArray
+    j: FloatArray
+    frames: int
+
+    @property
+    def first(self) -> FloatArray:
+        """Least offset of two that overlap."""
+        return np.maximum(-self.j, 1 - (self.frames - self.i))
+
+    @property
+    def last(self) -> FloatArray:
+        """Greatest offset of two that overlap."""
+        return np.minimum(self.i, self.frames - self.j - 1)
+
+    def overlap(self, k: FloatArray) -> FloatArray:
+        """Frames that the two have in common."""
+        common: FloatArray = np.minimum(self.i, k + self.j) - np.maximum(0.0, k)
+        return common
+
+    def count(self, k: FloatArray) -> FloatArray:
+        """Number of pairs of origins."""
+        latest = np.minimum(self.frames - self.i, self.frames - self.j - k)
+        return np.maximum(latest - np.maximum(0.0, -k), 0.0)
+
+    def squares(self, before: FloatArray, last: FloatArray) -> FloatArray:
+        """Σ count(k) overlap(k)² for before < k ≤ last, where both are straight lines in k."""
+        number = last - before
+        middle, half = 0.5 * (before + 1 + last), 0.5 * (number - 1)
+        ends = middle - half, middle + half
+        v, w = ([f(k) for k in ends] for f in (self.overlap, self.count))
+        run = np.where(half > 0, 2 * half, 1.0)
+        v0, w0 = 0.5 * (v[0] + v[1]), 0.5 * (w[0] + w[1])
+        dv, dw = (v[1] - v[0]) / run, (w[1] - w[0]) / run
+        # odd powers of the distance from the middle cancel; its square adds up to n (n² - 1)/12
+        second = number * (number**2 - 1) / 12
+        total = number * v0**2 * w0 + second * (dv**2 * w0 + 2 * v0 * dv * dw)
+        return np.where(number > 0, total, 0.0)
 
 
 @dataclass(frozen=True)

@@ -25,12 +25,7 @@ def mean_squared_displacement(paths: FloatArray, lags: IntArray) -> tuple[FloatA
     -------
     (walker, lag) Å² summed over directions, and (direction, lag) Å² averaged over walkers.
     """
-    frames = paths.shape[-1]
-    # distances from the mean keep the difference of the two sums far above rounding
-    paths = paths - paths.mean(axis=-1, keepdims=True)
-    spectrum = rfft(paths, next_fast_len(frames + int(lags.max()), real=True), axis=-1)
-    power = spectrum.real**2 + spectrum.imag**2
-    squares = paths**2
+    squares, power = _squares_and_power(paths, lags)
     by_walker = _from_sums(squares.sum(axis=1), power.sum(axis=1), lags)
     by_direction = _from_sums(squares.sum(axis=0), power.sum(axis=0), lags)
     return by_walker, by_direction / len(paths)
@@ -41,27 +36,65 @@ def summed_displacement(paths: FloatArray, lags: IntArray) -> FloatArray:
 
     Parameters
     ----------
-    paths : (walker, direction, time) Å
+    paths : (walker, direction, ..., time) Å; what is between stays apart
     lags : (lag,) frames, below the number of frames
 
     Returns
     -------
-    (lag,) Å²
+    (..., lag) Å²
     """
-    frames = paths.shape[-1]
+    squares, power = _squares_and_power(paths, lags)
+    return _from_sums(squares.sum(axis=(0, 1)), power.sum(axis=(0, 1)), lags)
+
+
+def _squares_and_power(paths: FloatArray, lags: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Squares (..., time), and those of the real and imaginary parts of the transform, in turn."""
+    # distances from the mean keep the difference of the two sums far above rounding
     paths = paths - paths.mean(axis=-1, keepdims=True)
-    spectrum = rfft(paths, next_fast_len(frames + int(lags.max()), real=True), axis=-1)
-    power = (spectrum.real**2 + spectrum.imag**2).sum(axis=(0, 1))
-    return _from_sums((paths**2).sum(axis=(0, 1)), power, lags)
+    parts = rfft(paths, _padded(paths.shape[-1], lags), axis=-1).view(np.float64)
+    return np.square(paths, out=paths), np.square(parts, out=parts)
 
 
-def _from_sums(squares: FloatArray, power: FloatArray, lags: IntArray) -> FloatArray:
-    frames = squares.shape[-1]
+def _padded(frames: int, lags: IntArray) -> int:
+    """A length for the transform at which no lag wraps around."""
+    size: int = next_fast_len(frames + int(lags.max()), real=True)
+    return size
+
+
+def cross_displacement(paths: FloatArray, lags: IntArray) -> FloatArray:
+    """⟨Δa·Δb⟩ over all time origins of every pair of paths, summed over directions.
+
+    Σ_t Δa·Δb is split, as for an MSD, into running sums of a·b and the two cross-correlations.
+
+    Parameters
+    ----------
+    paths : (path, direction, time) Å
+    lags : (lag,) frames, below the number of frames
+
+    Returns
+    -------
+    (path, path, lag) Å², symmetric; its diagonal is the MSD of each path.
+    """
+    count, _, frames = paths.shape
+    paths = paths - paths.mean(axis=-1, keepdims=True)
     size = next_fast_len(frames + int(lags.max()), real=True)
-    correlation = irfft(power, size, axis=-1)[..., lags]
-    running = np.concatenate(
-        [np.zeros((*squares.shape[:-1], 1)), np.cumsum(squares, axis=-1)], axis=-1
-    )
+    spectrum = rfft(paths, size, axis=-1)
+    found = np.empty((count, count, len(lags)))
+    for a in range(count):
+        for b in range(a, count):
+            both = irfft((spectrum[a] * spectrum[b].conj()).real.sum(axis=0), size)[lags]
+            running = np.concatenate([[0.0], np.cumsum((paths[a] * paths[b]).sum(axis=0))])
+            ends = running[-1] - running[lags] + running[frames - lags]
+            found[a, b] = found[b, a] = (ends - 2 * both) / (frames - lags)
+    return found
+
+
+def _from_sums(squares: FloatArray, parts: FloatArray, lags: IntArray) -> FloatArray:
+    frames = squares.shape[-1]
+    power = parts[..., ::2] + parts[..., 1::2]
+    correlation = irfft(power, _padded(frames, lags), axis=-1)[..., lags]
+    running = np.zeros((*squares.shape[:-1], frames + 1))
+    np.cumsum(squares, axis=-1, out=running[..., 1:])
     ends = running[..., -1:] - running[..., lags] + running[..., frames - lags]
     msd: FloatArray = np.maximum((ends - 2 * correlation) / (frames - lags), 0.0)
     return msd

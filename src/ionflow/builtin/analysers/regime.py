@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from ionflow.builtin.analysers.brownian import Curve, Line
+from ionflow.builtin.analysers.estimator import Estimator
 from ionflow.builtin.analysers.inframe import InFrame
 from ionflow.builtin.analysers.motion import Independence, PartMotion, SelfMotion
 from ionflow.kinds import FloatArray
@@ -19,7 +20,7 @@ from ionflow.statistics import interval
 
 BoolArray = npt.NDArray[np.bool_]
 
-Verdict = Literal["diffusive", "caged", "anomalous", "undecided"]
+Verdict = Literal["diffusive", "caged", "anomalous", "undecided", "percolating", "no clusters"]
 
 #: a window spans at least this factor in time, or its log-log slope says little
 MIN_SPAN = 2.0
@@ -102,6 +103,8 @@ class Slope:
     blocks: int = 0
     upper_bound: float = np.nan
     """Bound on D, at 95 % confidence, where it has no value."""
+    estimator: Estimator | None = field(default=None, compare=False, repr=False)
+    """How the slope is made of the points, where it has a value."""
 
     @property
     def stderr(self) -> float:
@@ -217,7 +220,12 @@ def _fitted(source: Source, window: Curve, frames: int, fit: DiffusiveFit) -> Sl
         stderr_gls=line.slope_stderr / 6,
     )
     ratio, blocks = _block_ratio(source, window, line, frames, fit)
-    return replace(found, stderr_blocks=ratio * found.stderr_gls, blocks=blocks)
+    return replace(
+        found,
+        stderr_blocks=ratio * found.stderr_gls,
+        blocks=blocks,
+        estimator=Estimator.of(window, line, float(np.fmax(1.0, ratio))),
+    )
 
 
 def _block_ratio(
