@@ -11,10 +11,10 @@ from ase.calculators.fd import calculate_numerical_forces, calculate_numerical_s
 from pydantic import ValidationError
 
 from ionflow.builtin.potentials.rigid_ion import RigidIon
-from ionflow.builtin.structures.ions import IONS
 from ionflow.builtin.structures.oxyhalide import Oxyhalide
 from ionflow.builtin.structures.packing import Packing
 from ionflow.errors import PluginError
+from ionflow.ions import IONS
 
 
 def glass(atoms=42, seed=0):

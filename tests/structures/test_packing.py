@@ -13,10 +13,10 @@ from pydantic import ValidationError
 
 from ionflow.builtin.structures.contacts import min_distances_angstrom
 from ionflow.builtin.structures.formula import parse, unit
-from ionflow.builtin.structures.ions import IONS, oxidation_numbers, radius_angstrom
 from ionflow.builtin.structures.oxyhalide import Oxyhalide
 from ionflow.builtin.structures.packing import Packing
 from ionflow.errors import StructureError
+from ionflow.ions import IONS, oxidation_numbers, radius_angstrom
 from ionflow.units import G_CM3_PER_AMU_A3
 
 

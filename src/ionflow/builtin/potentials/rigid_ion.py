@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field, model_validator
 
-from ionflow.builtin.structures.ions import IONS
+from ionflow.ions import IONS
 from ionflow.kinds import ForceField, Potential, Table
 
 if TYPE_CHECKING:

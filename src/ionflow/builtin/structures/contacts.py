@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from itertools import combinations_with_replacement
 from typing import Final
 
-from ionflow.builtin.structures.ions import radius_angstrom
+from ionflow.ions import radius_angstrom
 
 #: Share of the sum of the ionic radii that two ions keep by default.
 HARDNESS: Final = 0.88

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import numpy as np
 from pydantic import Field
 
-from ionflow.builtin.structures.ions import oxidation_numbers
 from ionflow.errors import StructureError
+from ionflow.ions import oxidation_numbers
 from ionflow.kinds import Generator, Table
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from pydantic import AfterValidator, Field, model_validator
 
-from ionflow.builtin.structures.ions import IONS
 from ionflow.builtin.structures.packing import Packing
+from ionflow.ions import IONS
 from ionflow.kinds import Generator, Table
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from pydantic import Field, field_validator, model_validator
 
 from ionflow.builtin.structures.contacts import check_pairs, min_distances_angstrom, pair_key
 from ionflow.builtin.structures.formula import parse, unit
-from ionflow.builtin.structures.ions import oxidation_numbers, radius_angstrom
 from ionflow.builtin.structures.spheres import Box, Overlap, pack
 from ionflow.errors import StructureError
+from ionflow.ions import oxidation_numbers, radius_angstrom
 from ionflow.kinds import Generator, Table
 from ionflow.units import G_CM3_PER_AMU_A3
 
