@@ -190,9 +190,9 @@ def _see(subject: Subject, number: int, where: Any, singles: Iterable[_Single]) 
 
 
 def _sums(subject: Subject, measure: Sums, positions: Any) -> FloatArray:
-    weights = measure.weights(subject)
-    total: FloatArray = np.tensordot(weights, positions.astype(np.float64), axes=(1, 1))
-    return total.transpose(0, 2, 1)
+    # a product for each frame: tensordot would first copy all positions into another order
+    total: FloatArray = np.matmul(measure.weights(subject), positions.astype(np.float64))
+    return total.transpose(1, 2, 0)
 
 
 # -- over atoms -----------------------------------------------------------------------------

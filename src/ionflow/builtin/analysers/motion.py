@@ -88,8 +88,8 @@ def _whole(parts: Displacements) -> SpeciesMotion:
 class PartMotion(PerAtom[dict[tuple[str, int], FloatArray]]):
     """The MSD of each species in each of some consecutive equal parts of the trajectory.
 
-    Analysers are given {(species, number of parts): (part, lag) Å²}; lags longer than a part are
-    NaN.
+    Analysers are given {(species, number of parts): (part, lag) Å²}; lags that are a larger
+    fraction of a part than the longest is of the trajectory are NaN.
     """
 
     lags: tuple[int, ...]
@@ -101,12 +101,15 @@ class PartMotion(PerAtom[dict[tuple[str, int], FloatArray]]):
         return {(s, count): np.zeros(shape[count]) for s in subject.species for count in self.parts}
 
     def add(self, state: dict[tuple[str, int], FloatArray], paths: Paths) -> None:
-        frames = paths.values.shape[-1]
+        lags = np.array(self.lags)
         for count in self.parts:
-            length = frames // count
-            for part in range(count):
-                piece = paths.values[..., part * length : (part + 1) * length]
-                state[paths.species, count][part] += _within(piece, np.array(self.lags))
+            length = paths.values.shape[-1] // count
+            known = lags <= min(length - 1, (lags[-1] + 1) // count)
+            pieces = paths.values[..., : count * length]
+            cut = pieces.reshape(*pieces.shape[:2], count, length)
+            state[paths.species, count][:, ~known] = np.nan
+            if known.any():
+                state[paths.species, count][:, known] += summed_displacement(cut, lags[known])
 
     def merge(
         self,
@@ -119,15 +122,6 @@ class PartMotion(PerAtom[dict[tuple[str, int], FloatArray]]):
         self, state: dict[tuple[str, int], FloatArray], subject: Subject
     ) -> dict[tuple[str, int], FloatArray]:
         return {(s, n): total / len(subject.atoms[s]) for (s, n), total in state.items()}
-
-
-def _within(piece: FloatArray, lags: IntArray) -> FloatArray:
-    """MSD summed over walkers at the lags that the piece is long enough for, else NaN."""
-    msd = np.full(len(lags), np.nan)
-    known = lags < piece.shape[-1]
-    if known.any():
-        msd[known] = summed_displacement(piece, lags[known])
-    return msd
 
 
 @dataclass(frozen=True)
