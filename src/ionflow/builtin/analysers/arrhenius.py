@@ -1,8 +1,7 @@
-"""Activation energies of diffusion."""
+"""Activation energies of diffusion, conduction and escape."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -10,16 +9,86 @@ import xarray as xr
 from pydantic import Field
 
 from ionflow import Analyser
-from ionflow.builtin.analysers.activation import Activation, Estimate, fit_activation
-from ionflow.builtin.analysers.labels import Labelled, bound_coord, labelled
-from ionflow.errors import DataError
-from ionflow.kinds import FloatArray
-from ionflow.statistics import LEVELS, interval, pool
+from ionflow.builtin.analysers.activated import Line, fit_result
+from ionflow.builtin.analysers.alkali import of_alkali
+from ionflow.builtin.analysers.labels import Labelled, labelled
+from ionflow.builtin.analysers.rates import (
+    CONDUCTIVITY,
+    DIFFUSION,
+    RESIDENCE,
+    Quantity,
+    pooled,
+    pooled_result,
+    prepared,
+)
+from ionflow.statistics import LEVELS
 
-TEMPERATURE = "temperature_K"
+__all__ = ["Arrhenius", "ArrheniusConductivity", "ArrheniusResidence"]
 
 
-class Arrhenius(Analyser):
+class ActivatedRate(Analyser):
+    """A line in 1/T through the logarithm of a rate that is pooled over replicas."""
+
+    quantity: ClassVar[Quantity]
+
+    extrapolate_K: float = Field(300.0, gt=0)
+    """Temperature to extrapolate to; names the variable, as in D_300K."""
+
+    implausible: float = Field(0.01, gt=0, lt=1)
+    """Where chance alone would bring about so large a χ² less often than this, the verdict is that
+    a line does not describe the points."""
+
+    def analyse(self, *data: xr.Dataset) -> xr.Dataset:
+        """Activation for each combination of the axes of the scan other than temperature.
+
+        ln k(T) = ln k0 − Ea/(kB T), with k the rate: D, σT or 1/τ.
+
+        Parameters
+        ----------
+        data : results, joined; dims temperature_K and any others; `replica` may be absent
+
+        Returns
+        -------
+        Dataset with, over temperature_K, the pooled quantity, its `_stderr`, `ci68`, `ci95`,
+        `n_replicas` and the number of those without a value (`n_not_diffusive`, `n_not_known`);
+        and, without it, `activation_energy` (eV), `ln_prefactor` (ln k0), the extrapolated
+        `D_300K` (cm²/s), `sigma_300K` (S/cm) or `tau_300K` (ps), each with `_stderr` (that of the
+        extrapolated value is of its logarithm, `ln_D_300K_stderr`), `_ci68`, `_ci95` and
+        `_stderr_glasses`, from the spread of fits to each replica alone, of which there are
+        `n_glasses`; `covariance` (parameter, parameter_other), `chi2`, `dof`, `chi2_probability`,
+        `n_temperatures`, `bend` and `bend_stderr` (eV), and `verdict`. What cannot be known is
+        NaN.
+
+        Raises
+        ------
+        DataError
+            If there is no temperature_K.
+        """
+        taken = prepared(data[0], self.quantity)
+        together = pooled(taken)
+        fits = fit_result(self.line(), together, taken)
+        return xr.merge([pooled_result(together, self.quantity), fits]).assign_attrs(self._attrs())
+
+    def line(self) -> Line:
+        """What is fitted."""
+        return Line(self.quantity, self.extrapolate_K, self.implausible)
+
+    def _attrs(self) -> dict[str, str | float]:
+        rate = self.quantity.rate
+        return {
+            "method": f"weighted least squares of ln({rate}) against 1/T, replicas pooled",
+            "definition": f"ln({rate}) = ln_prefactor - activation_energy/(kB T)",
+            "error": (
+                "errors of the points propagated, times sqrt(chi2/dof) where that exceeds 1; "
+                "points count as independent, which temperatures that share a quench are not: "
+                "compare activation_energy_stderr_glasses"
+            ),
+            "doi": "10.1103/PhysRev.40.207, 10.2307/3002019, 10.1093/biomet/67.1.85",
+            "extrapolate_K": self.extrapolate_K,
+        }
+
+
+class Arrhenius(ActivatedRate):
     """Activation energy of diffusion by species, and D extrapolated to room temperature.
 
     ln D(T) = ln D0 − Ea/(kB T): the diffusion coefficients are pooled over replicas, weighted by
@@ -30,190 +99,95 @@ class Arrhenius(Analyser):
     """
 
     use: ClassVar[str] = "arrhenius"
-
+    version: ClassVar[int] = 2
     needs: ClassVar[tuple[str, ...]] = ("diffusion",)
+    quantity: ClassVar[Quantity] = DIFFUSION
 
-    extrapolate_K: float = Field(300.0, gt=0)
-    """Temperature that D is extrapolated to; names the variable, D_300K."""
+
+class ArrheniusConductivity(ActivatedRate):
+    """Activation energy of conduction by definition, and σ extrapolated to room temperature.
+
+    ln(σT) = ln A − Ea/(kB T): the product σT is what is activated, since by Nernst and Einstein
+    σ = n q² D/(kB T). A fit of ln σ would give an Ea smaller by about kB T. The extrapolated
+    σ is that of σT divided by the temperature. Pooling and errors are those of `arrhenius`.
+    """
+
+    use: ClassVar[str] = "arrhenius_conductivity"
+    needs: ClassVar[tuple[str, ...]] = ("conductivity",)
+    quantity: ClassVar[Quantity] = CONDUCTIVITY
+
+
+class ArrheniusResidence(ActivatedRate):
+    """Activation energy of escape by environment, next to that of diffusion.
+
+    ln(1/τ) = ln ν − ε_a/(kB T) with τ the residence time by variant and environment; ν is an
+    attempt frequency. `energy_difference` is ε_a minus the Ea of the alkali's diffusion, which is
+    0 where an escape is what diffusion waits for. Pooling and errors are those of `arrhenius`.
+    """
+
+    use: ClassVar[str] = "arrhenius_residence"
+    needs: ClassVar[tuple[str, ...]] = ("residence", "diffusion")
+    quantity: ClassVar[Quantity] = RESIDENCE
 
     def analyse(self, *data: xr.Dataset) -> xr.Dataset:
-        """Activation by species, for each combination of the other axes of the scan.
+        """Activation by variant and environment, with the difference to that of diffusion.
 
         Parameters
         ----------
-        data : results of `diffusion`, joined; dims temperature_K, species and any others; `replica`
-            may be absent
+        data : results of `residence` and of `diffusion`, joined
 
         Returns
         -------
-        Dataset with, over temperature_K, pooled `diffusion_coefficient` (cm²/s), its `_stderr`,
-        `ci68`, `ci95`, `n_replicas` and `n_not_diffusive`; and, without it, `activation_energy`
-        (eV), `ln_prefactor` (of D0 in cm²/s), `D_300K` (cm²/s), each with `_stderr` (that of D_300K
-        is of its logarithm, `ln_D_300K_stderr`), `_ci68`, `_ci95`; `covariance` (parameter,
-        parameter_other), `chi2`, `dof` and `n_temperatures`. What cannot be known is NaN.
+        Dataset as of `arrhenius`, with `diffusion_activation_energy` (eV) of the alkali and
+        `energy_difference` (eV), each with `_stderr`, the latter with `_ci68` and `_ci95`.
 
         Raises
         ------
         DataError
-            If there is no temperature_K.
+            If there is no temperature_K, or a material has several alkalis.
         """
-        joined = _prepared(data[0])
-        pooled = _pooled(joined)
-        fits = _fits(pooled, self.extrapolate_K)
-        attrs = {
-            "method": "weighted least squares of ln D against 1/T, replicas pooled",
-            "error": "errors of the points propagated, times sqrt(chi2/dof) where that exceeds 1",
-            "doi": "10.1103/PhysRev.40.207, 10.2307/3002019",
-            "extrapolate_K": self.extrapolate_K,
-        }
-        name = f"D_{self.extrapolate_K:g}K"
-        return xr.merge([_pooled_result(pooled), _fit_result(fits, name)]).assign_attrs(attrs)
+        escape = super().analyse(data[0])
+        line = Line(DIFFUSION, self.extrapolate_K, self.implausible)
+        taken = of_alkali(prepared(data[1], DIFFUSION))
+        diffusion = fit_result(line, pooled(taken), taken)
+        return escape.assign(_difference(escape, diffusion))
 
 
-def _prepared(diffusion: xr.Dataset) -> xr.Dataset:
-    """What is needed of the joined results, in memory, with replica and temperature as dims."""
-    if TEMPERATURE not in diffusion.coords:
-        raise DataError(
-            "the diffusion coefficients have no coordinate temperature_K",
-            hint="scan protocol.<stage>.temperature_K over two or more temperatures",
-        )
-    names = ["diffusion_coefficient", "diffusion_coefficient_stderr", "exponent"]
-    absent = [name for name in names if name not in diffusion]
-    if absent:
-        raise DataError(f"the results of diffusion have no {', '.join(absent)}")
-    taken = diffusion[names].compute()
-    for dim in (TEMPERATURE, "replica"):
-        if dim not in taken.dims:
-            taken = taken.expand_dims(dim)
-    return taken
-
-
-def _pooled(joined: xr.Dataset) -> xr.Dataset:
-    """Replicas pooled, where at least half of those analysed are diffusive."""
-    value, stderr = joined["diffusion_coefficient"], joined["diffusion_coefficient_stderr"]
-    pooled = pool(value, stderr)
-    still = (joined["exponent"].notnull() & value.isnull()).sum("replica")
-    enough = pooled["count"] >= still
-    errors = ("mean", "stderr", "stderr_propagated", "stderr_spread")
-    kept = {name: pooled[name].where(enough) for name in errors}
-    return pooled.assign(kept).assign(not_diffusive=still)
-
-
-def _pooled_result(pooled: xr.Dataset) -> xr.Dataset:
-    dims = tuple(str(dim) for dim in pooled["mean"].dims)
-    name, unit = "diffusion_coefficient", "cm^2/s"
-    spread = "standard error from the spread over replicas"
+def _difference(escape: xr.Dataset, diffusion: xr.Dataset) -> dict[str, Labelled]:
+    """ε_a − Ea; both errors count as independent."""
+    name = "activation_energy"
+    ours, theirs = escape[name], diffusion[name]
+    difference = (ours - theirs).transpose(..., *ours.dims)
+    dims = tuple(str(dim) for dim in difference.dims)
+    own = tuple(str(dim) for dim in theirs.dims)
+    text = "activation energy of escape minus that of diffusion"
+    independent = "errors count as independent, though both come from the same trajectories"
+    stderr = _together(escape[f"{name}_stderr"], diffusion[f"{name}_stderr"], dims)
     variables = {
-        name: labelled(dims, pooled["mean"], unit, "tracer diffusion coefficient over replicas"),
-        f"{name}_stderr": labelled(dims, pooled["stderr"], unit, "larger of two standard errors"),
-        f"{name}_stderr_propagated": labelled(
-            dims, pooled["stderr_propagated"], unit, "standard error propagated from replicas"
+        f"diffusion_{name}": labelled(own, theirs, "eV", "activation energy of diffusion"),
+        f"diffusion_{name}_stderr": labelled(
+            own, diffusion[f"{name}_stderr"], "eV", "standard error of that of diffusion"
         ),
-        f"{name}_stderr_spread": labelled(dims, pooled["stderr_spread"], unit, spread),
-        "n_replicas": labelled(dims, pooled["count"], "1", "replicas that are diffusive"),
-        "n_not_diffusive": labelled(
-            dims, pooled["not_diffusive"], "1", "replicas that are not diffusive"
-        ),
+        "energy_difference": labelled(dims, difference, "eV", text, error=independent),
+        "energy_difference_stderr": labelled(dims, stderr, "eV", f"standard error of {text}"),
     }
-    for suffix, level in LEVELS.items():
-        ends = interval(pooled["mean"], pooled["stderr"], level, pooled["dof"])
-        text = f"{suffix} % interval of the pooled diffusion coefficient"
-        variables[f"ci{suffix}"] = labelled((*dims, "bound"), np.stack(ends, axis=-1), unit, text)
-    coords = {str(name): coord for name, coord in pooled.coords.items()}
-    return xr.Dataset(variables, {**coords, "bound": bound_coord()})
-
-
-def _fits(pooled: xr.Dataset, target: float) -> xr.DataArray:
-    """A fit for each combination of the axes other than temperature, as objects."""
-
-    def fit(value: FloatArray, stderr: FloatArray, dof: FloatArray) -> Activation:
-        return fit_activation(temperatures, value, stderr, dof, target)
-
-    temperatures = pooled[TEMPERATURE].values.astype(np.float64)
-    fits: xr.DataArray = xr.apply_ufunc(
-        fit,
-        *(pooled[name] for name in ("mean", "stderr", "dof")),
-        input_core_dims=[[TEMPERATURE]] * 3,
-        vectorize=True,
-        output_dtypes=[object],
-    )
-    return fits
-
-
-def _fit_result(fits: xr.DataArray, extrapolated: str) -> xr.Dataset:
-    dims = tuple(str(dim) for dim in fits.dims)
-    every: Sequence[Activation] = fits.values.ravel().tolist()
-    matrices = np.array([fit.covariance for fit in every]).reshape(*fits.shape, 2, 2)
-    counts = {
-        "chi2": (
-            "weighted squares left by the fit; 0 by construction for two temperatures",
-            "chi2",
-        ),
-        "dof": ("degrees of freedom of the fit", "dof"),
-        "n_temperatures": ("temperatures with a diffusion coefficient", "points"),
-    }
-    variables = {
-        **_estimates(fits, "activation_energy", "eV", lambda fit: fit.energy),
-        **_estimates(fits, "ln_prefactor", "1", lambda fit: fit.ln_prefactor),
-        **_extrapolation(fits, extrapolated),
-        "covariance": labelled(
-            (*dims, "parameter", "parameter_other"),
-            matrices,
-            "eV to the power of the number of energies",
-            "covariance of (ln_prefactor, activation_energy)",
-        ),
-    }
-    for name, (text, attribute) in counts.items():
-        values = np.array([getattr(fit, attribute) for fit in every]).reshape(fits.shape)
-        variables[name] = labelled(dims, values, "1", text)
-    parameters = np.array(["ln_prefactor", "activation_energy"])
-    coords = {str(name): coord for name, coord in fits.coords.items()}
-    return xr.Dataset(
-        variables,
-        {
-            **coords,
-            "bound": bound_coord(),
-            "parameter": labelled(("parameter",), parameters, "1", "parameter of the fit"),
-            "parameter_other": labelled(
-                ("parameter_other",), parameters, "1", "parameter of the fit"
-            ),
-        },
-    )
-
-
-def _numbers(fits: xr.DataArray, pick: Callable[[Activation], Estimate]) -> FloatArray:
-    """(..., number): value, standard error, half widths at 68 and 95 %."""
-    rows = [(e.value, e.stderr, *e.halfwidths) for e in map(pick, fits.values.ravel())]
-    return np.array(rows, dtype=np.float64).reshape(*fits.shape, 2 + len(LEVELS))
-
-
-def _estimates(
-    fits: xr.DataArray, name: str, unit: str, pick: Callable[[Activation], Estimate]
-) -> dict[str, Labelled]:
-    dims = tuple(str(dim) for dim in fits.dims)
-    numbers = _numbers(fits, pick)
-    text = name.replace("_", " ")
-    variables = {
-        name: labelled(dims, numbers[..., 0], unit, text),
-        f"{name}_stderr": labelled(dims, numbers[..., 1], unit, f"standard error of {text}"),
-    }
-    for place, suffix in enumerate(LEVELS, start=2):
-        ends = numbers[..., :1] + numbers[..., place : place + 1] * np.array([-1.0, 1.0])
-        variables[f"{name}_ci{suffix}"] = labelled(
-            (*dims, "bound"), ends, unit, f"{suffix} % interval of {text}"
+    for suffix in LEVELS:
+        width = _together(_halfwidth(escape, suffix), _halfwidth(diffusion, suffix), dims)
+        ends = np.stack([difference - width, difference + width], axis=-1)
+        variables[f"energy_difference_ci{suffix}"] = labelled(
+            (*dims, "bound"), ends, "eV", f"{suffix} % interval of {text}"
         )
     return variables
 
 
-def _extrapolation(fits: xr.DataArray, name: str) -> dict[str, Labelled]:
-    """D at another temperature; its intervals are symmetric in ln D."""
-    logarithmic = _estimates(fits, f"ln_{name}", "1", lambda fit: fit.ln_extrapolated)
-    text = "diffusion coefficient extrapolated"
-    with np.errstate(over="ignore"):  # an interval may well be without end
-        powers = {key: np.exp(values) for key, (_, values, _) in logarithmic.items()}
-    variables = {f"ln_{name}_stderr": logarithmic[f"ln_{name}_stderr"]}
-    for key in (f"ln_{name}", f"ln_{name}_ci68", f"ln_{name}_ci95"):
-        dims, _, attrs = logarithmic[key]
-        long_name = f"{attrs['long_name'].split(' interval')[0]} interval" if "ci" in key else text
-        variables[key.removeprefix("ln_")] = labelled(dims, powers[key], "cm^2/s", long_name)
-    return variables
+def _together(one: xr.DataArray, other: xr.DataArray, dims: tuple[str, ...]) -> xr.DataArray:
+    """Two independent errors, added in quadrature."""
+    total: xr.DataArray = (one**2 + other**2) ** 0.5
+    return total.transpose(*dims)
+
+
+def _halfwidth(fitted: xr.Dataset, suffix: str) -> xr.DataArray:
+    """Half the width of the interval of an activation energy."""
+    ends = fitted[f"activation_energy_ci{suffix}"]
+    width: xr.DataArray = ends.diff("bound").isel(bound=0, drop=True) / 2
+    return width
