@@ -40,9 +40,13 @@ def ionflow_engines() -> Sequence[type[Engine]]:
 def ionflow_analysers() -> Sequence[type[Analyser]]:
     """Structure and transport."""
     from ionflow.builtin.analysers.arrhenius import Arrhenius
+    from ionflow.builtin.analysers.chains import Chains
     from ionflow.builtin.analysers.conductivity import Conductivity
     from ionflow.builtin.analysers.diffusion import Diffusion
     from ionflow.builtin.analysers.msd import Msd
+    from ionflow.builtin.analysers.non_gaussian import NonGaussian
     from ionflow.builtin.analysers.rdf import Rdf
+    from ionflow.builtin.analysers.tetrahedra import Tetrahedra
+    from ionflow.builtin.analysers.van_hove import VanHove
 
-    return [Arrhenius, Conductivity, Diffusion, Msd, Rdf]
+    return [Arrhenius, Chains, Conductivity, Diffusion, Msd, NonGaussian, Rdf, Tetrahedra, VanHove]
