@@ -98,16 +98,16 @@ def in_this_thread() -> Iterator[None]:
 
 
 @contextmanager
-def spread_over_workers() -> Iterator[None]:
-    """Dask computes on all workers of the cluster that this task runs on; else in this thread.
+def spread_over_workers() -> Iterator[Any]:
+    """A scheduler for Dask that uses all workers of the cluster that this task runs on.
 
-    The task steps aside meanwhile, so that its worker takes its share.
+    The task steps aside meanwhile, so that its worker takes its share. Elsewhere than on a worker
+    it is this thread.
     """
     try:
         get_worker()
-    except ValueError:  # not on a worker
-        with in_this_thread():
-            yield
+    except ValueError:
+        yield "synchronous"
         return
-    with worker_client() as client, dask.config.set(scheduler=client.get):
-        yield
+    with worker_client() as client:
+        yield client.get

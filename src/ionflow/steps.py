@@ -20,7 +20,7 @@ from ionflow.errors import PluginError, reason
 from ionflow.graph import Task
 from ionflow.join import join
 from ionflow.kinds import Frame, Segment, Stage, backend
-from ionflow.passes import MEMORY_BYTES, together
+from ionflow.passes import MEMORY_BYTES, Blocks, together
 from ionflow.plan import AnalysisWork, BuildWork, StageWork, segment_seed
 from ionflow.store import State, Store
 
@@ -102,10 +102,13 @@ def _on_trajectory(store: Store, tasks: Sequence[Task]) -> list[xr.Dataset | Exc
     (source,) = task.inputs
     trajectory = store.trajectory(source.key, source.steps)
     trajectory = trajectory.isel(time=trajectory["step"].values >= task.payload.first_step)
-    large = trajectory.nbytes > MEMORY_BYTES
-    with spread_over_workers() if large else in_this_thread():
-        analysers = [task.payload.analyser for task in tasks]
-        return together(analysers, trajectory.assign_coords(dict(task.coords)))
+    trajectory = trajectory.assign_coords(dict(task.coords))
+    analysers = [task.payload.analyser for task in tasks]
+    if trajectory.nbytes <= MEMORY_BYTES:
+        with in_this_thread():
+            return together(analysers, trajectory)
+    with spread_over_workers() as scheduler:
+        return together(analysers, trajectory, Blocks(scheduler=scheduler))
 
 
 def _over_scan(store: Store, task: Task) -> xr.Dataset | Exception:

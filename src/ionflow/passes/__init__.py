@@ -7,8 +7,9 @@ in one reading each, in parts that fit into memory, on a Dask cluster if there i
 """
 
 from ionflow.passes.analyser import Measured, together
-from ionflow.passes.frame import Frame, Pairs
+from ionflow.passes.frame import Frame
 from ionflow.passes.measures import AnyMeasure, Measure, PerAtom, PerFrame, Sums, added
+from ionflow.passes.pairs import Pairs
 from ionflow.passes.paths import Paths
 from ionflow.passes.reading import MEMORY_BYTES
 from ionflow.passes.reference import Reference

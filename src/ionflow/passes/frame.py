@@ -2,49 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
-import numpy.typing as npt
-
 from ionflow.kinds import FloatArray
-from ionflow.passes.subject import IntArray, Subject
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """Pairs of atoms, each once (i, j) in either order, periodic images included."""
-
-    i: IntArray
-    """(pair,)"""
-    j: IntArray
-    """(pair,)"""
-    distance: FloatArray
-    """(pair,) Å"""
-    vector: FloatArray
-    """(pair, xyz) Å, from i to the image of j"""
-
-    def where(self, chosen: npt.NDArray[np.bool_]) -> Pairs:
-        """Some of the pairs."""
-        return Pairs(self.i[chosen], self.j[chosen], self.distance[chosen], self.vector[chosen])
-
-    def both_ways(self) -> Pairs:
-        """Every pair twice, from either end."""
-        return Pairs(
-            np.concatenate([self.i, self.j]),
-            np.concatenate([self.j, self.i]),
-            np.concatenate([self.distance, self.distance]),
-            np.concatenate([self.vector, -self.vector]),
-        )
-
-    def between(self, first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> Pairs:
-        """Pairs with i among `first` and j among `second` ((atom,) masks), however found.
-
-        Where both masks hold an atom, a pair of two such atoms comes both ways.
-        """
-        all_ways = self.both_ways()
-        return all_ways.where(first[all_ways.i] & second[all_ways.j])
+from ionflow.passes.pairs import Pairs, pairs_within
+from ionflow.passes.subject import Subject
 
 
 class Frame:
@@ -83,10 +45,4 @@ class Frame:
 
     @cached_property
     def _all(self) -> Pairs:
-        from vesin import NeighborList
-
-        search = NeighborList(cutoff=self._reach, full_list=False, n_threads=1)
-        i, j, distance, vector = search.compute(
-            points=self.positions, box=self.cell, periodic=True, quantities="ijdD", copy=True
-        )
-        return Pairs(i.astype(np.int64), j.astype(np.int64), distance, vector)
+        return pairs_within(self.positions, self.cell, self._reach)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import dask
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
@@ -90,9 +89,9 @@ def paths_of(subject: Subject, variable: str, atoms: IntArray) -> Values:
 def _values(source: xr.DataArray, dim: str, where: IntArray) -> Values:
     """(time, atom, xyz), by a slice if `where` is one: then only what is asked for is decoded."""
     index = _as_slice(where)
+    part = source.isel({dim: index}).transpose("time", "atom", "xyz")
     # not the ambient scheduler: on a worker that is the cluster itself
-    with dask.config.set(scheduler="synchronous"):
-        values: Values = source.isel({dim: index}).transpose("time", "atom", "xyz").values
+    values: Values = part.compute(scheduler="synchronous").values
     return values
 
 

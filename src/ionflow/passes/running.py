@@ -47,10 +47,14 @@ class Failure:
 
 @dataclass(frozen=True)
 class Blocks:
-    """How a trajectory is cut; what fits into memory unless given."""
+    """How a trajectory is cut, and where the parts are read."""
 
     frames: int | None = None
+    """frames in a part; what fits into memory if None"""
     atoms: int | None = None
+    """atoms in a part; what fits into memory if None"""
+    scheduler: Any = None
+    """of Dask; if None the ambient one, such as a Client's, or else this thread"""
 
 
 @dataclass(frozen=True)
@@ -79,8 +83,8 @@ def measure_all(
     per_atom = [m for m in asked if isinstance(m, PerAtom)]
     centres = [Centre(m.reference) for m in per_atom if m.reference.moves]
     by_frame = [m for m in dict.fromkeys([*asked, *centres]) if not isinstance(m, PerAtom)]
-    seen = _over_frames(subject, by_frame, blocks.frames)
-    found = {**seen, **_over_atoms(subject, per_atom, seen, blocks.atoms)}
+    seen = _over_frames(subject, by_frame, blocks)
+    found = {**seen, **_over_atoms(subject, per_atom, seen, blocks)}
     return {m: found[m] if m in centres else _finished(m, found[m], subject) for m in asked}
 
 
@@ -101,15 +105,15 @@ def _tried(act: Callable[[], Any]) -> Any:
 
 
 def _over_frames(
-    subject: Subject, measures: Sequence[AnyMeasure], size: int | None
+    subject: Subject, measures: Sequence[AnyMeasure], blocks: Blocks
 ) -> dict[AnyMeasure, Any]:
     if not measures:
         return {}
-    spans = frame_spans(subject, size)
+    spans = frame_spans(subject, blocks.frames)
     if not any(isinstance(m, Sums) for m in measures):
         wanted = _wanted(subject, [m for m in measures if isinstance(m, PerFrame)])
         spans = [(a, b) for a, b in spans if len(_within(wanted, (a, b)))] or spans[:1]
-    part = _reduced(_frames_part, subject, measures, spans)
+    part = _reduced(_frames_part, subject, measures, spans, blocks)
     return dict(zip(measures, part, strict=True))
 
 
@@ -202,7 +206,7 @@ def _over_atoms(
     subject: Subject,
     measures: Sequence[PerAtom[Any]],
     seen: Mapping[AnyMeasure, Any],
-    size: int | None,
+    blocks: Blocks,
 ) -> dict[AnyMeasure, Any]:
     found: dict[AnyMeasure, Any] = {}
     for variable in dict.fromkeys(m.variable for m in measures):
@@ -213,7 +217,7 @@ def _over_atoms(
         }
         sound = [m for m in alike if m not in lost]
         found.update(lost)
-        found.update(_along(subject, variable, sound, centres, size))
+        found.update(_along(subject, variable, sound, centres, blocks))
     return found
 
 
@@ -222,16 +226,16 @@ def _along(
     variable: str,
     measures: Sequence[PerAtom[Any]],
     centres: Mapping[Reference, Any],
-    size: int | None,
+    blocks: Blocks,
 ) -> dict[AnyMeasure, Any]:
     wanted = {m: _tried(lambda m=m: m.atoms(subject)) for m in measures}  # type: ignore[misc]
     found: dict[AnyMeasure, Any] = {m: w for m, w in wanted.items() if isinstance(w, Failure)}
     sound = [m for m in measures if m not in found]
     if sound:
         atoms = np.unique(np.concatenate([wanted[m] for m in sound]))
-        spans = atom_spans(subject, len(atoms), size)
+        spans = atom_spans(subject, len(atoms), blocks.atoms)
         job = _Along(variable, atoms, tuple(sound), tuple(wanted[m] for m in sound), dict(centres))
-        found |= zip(sound, _reduced(job, subject, sound, spans), strict=True)
+        found |= zip(sound, _reduced(job, subject, sound, spans, blocks), strict=True)
     return found
 
 
@@ -283,6 +287,7 @@ def _reduced(
     subject: Subject,
     measures: Sequence[AnyMeasure],
     spans: Sequence[Span],
+    blocks: Blocks,
 ) -> Part:
     """The merged part of all spans, as tasks of Dask if there are several."""
     if len(spans) == 1:
@@ -295,14 +300,14 @@ def _reduced(
             join(list(measures), parts[start : start + FAN_IN])
             for start in range(0, len(parts), FAN_IN)
         ]
-    (part,) = compute(parts[0], scheduler=_scheduler())
+    (part,) = compute(parts[0], scheduler=_scheduler(blocks))
     whole: Part = part
     return whole
 
 
-def _scheduler() -> Any:
-    """The one that was set, such as a cluster's; else one block at a time, to spare memory."""
-    return get_scheduler() or "synchronous"
+def _scheduler(blocks: Blocks) -> Any:
+    """Without a cluster one part at a time, to spare memory."""
+    return blocks.scheduler or get_scheduler() or "synchronous"
 
 
 def _merged(measures: Sequence[AnyMeasure], parts: Sequence[Part]) -> Part:

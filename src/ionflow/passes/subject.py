@@ -38,7 +38,7 @@ class Subject:
 
     def __init__(self, data: xr.Dataset) -> None:
         require(data, "element")
-        self.data = data
+        self.data = _light_read(data)
         self.frames: int = data.sizes["time"]
         if not self.frames:
             raise DataError("the trajectory has no frames")
@@ -183,3 +183,11 @@ class Subject:
         from ionflow.passes.reading import positions_at
 
         return positions_at(self, np.asarray(frames, dtype=np.int64)).astype(np.float64)
+
+
+def _light_read(data: xr.Dataset) -> xr.Dataset:
+    """The same with all in memory but what is large: what every atom does at every time."""
+    light = [name for name, v in data.variables.items() if not {"time", "atom"} <= set(v.dims)]
+    lazy = [name for name in light if data[name].chunks is not None]
+    # not the ambient scheduler: on a worker that is the cluster itself
+    return data.assign(data[lazy].compute(scheduler="synchronous").variables) if lazy else data
