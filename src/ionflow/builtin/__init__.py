@@ -43,10 +43,22 @@ def ionflow_analysers() -> Sequence[type[Analyser]]:
     from ionflow.builtin.analysers.chains import Chains
     from ionflow.builtin.analysers.conductivity import Conductivity
     from ionflow.builtin.analysers.diffusion import Diffusion
+    from ionflow.builtin.analysers.hops import HopAnalysis
     from ionflow.builtin.analysers.msd import Msd
     from ionflow.builtin.analysers.non_gaussian import NonGaussian
     from ionflow.builtin.analysers.rdf import Rdf
     from ionflow.builtin.analysers.tetrahedra import Tetrahedra
     from ionflow.builtin.analysers.van_hove import VanHove
 
-    return [Arrhenius, Chains, Conductivity, Diffusion, Msd, NonGaussian, Rdf, Tetrahedra, VanHove]
+    return [
+        Arrhenius,
+        Chains,
+        Conductivity,
+        Diffusion,
+        HopAnalysis,
+        Msd,
+        NonGaussian,
+        Rdf,
+        Tetrahedra,
+        VanHove,
+    ]
