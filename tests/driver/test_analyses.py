@@ -1,0 +1,114 @@
+"""Analyses of one trajectory: read together, kept apart where one fails, spread over workers."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import xarray as xr
+from distributed import Client, LocalCluster, get_task_stream
+
+import ionflow
+from ionflow import Analyser, steps
+from ionflow.graph import Task
+from ionflow.passes import running
+from ionflow.plan import plan
+from ionflow.recipe import read
+from ionflow.registry import load
+from ionflow.store import Store
+from tiny_recipe import tiny
+
+
+class Unspeakable(Exception):  # noqa: N818
+    """An exception that does not pickle."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        raise TypeError("this cannot be sent")
+
+
+class Failing(Analyser):
+    """Fails in a way that is hard to report."""
+
+    use = "failing"
+
+    def analyse(self, *data: xr.Dataset) -> xr.Dataset:
+        raise Unspeakable("it would not be told")
+
+
+class Shapeless(Analyser):
+    """Gives what no store can hold."""
+
+    use = "shapeless"
+
+    def analyse(self, *data: xr.Dataset) -> xr.Dataset:
+        return xr.Dataset({"things": ("n", [object(), object()])})
+
+
+RECIPE = tiny(
+    scan={},
+    analyses=["rdf", "msd", "diffusion", "conductivity"],
+    cluster={"use": "local", "workers": 1},
+)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run."""
+    return ionflow.run(RECIPE, out=tmp_path_factory.mktemp("whole") / "run").path
+
+
+@pytest.fixture
+def bare(whole: Path, tmp_path: Path) -> tuple[Path, list[Task]]:
+    """The same run without its results, and the tasks that make them."""
+    root = tmp_path / "run"
+    shutil.copytree(whole, root)
+    shutil.rmtree(root / "analyses")
+    (root / "analyses").mkdir()
+    return root, plan(read(RECIPE, load())).of("analysis")
+
+
+def test_what_is_read_together_is_what_each_would_read(whole, bare) -> None:
+    root, tasks = bare
+    assert [r.failure for r in steps.analyse(root, tasks)] == [""] * len(tasks)
+    together, before = Store.open(root), Store.open(whole)
+    for task in tasks:
+        xr.testing.assert_identical(together.read_result(task.key), before.read_result(task.key))
+
+
+@pytest.mark.parametrize(
+    ("analyser", "told"),
+    [(Failing(), "Unspeakable: it would not be told"), (Shapeless(), "things")],
+)
+def test_one_that_fails_leaves_the_results_of_the_others(bare, analyser, told) -> None:
+    root, tasks = bare
+    tasks[1] = replace(tasks[1], payload=replace(tasks[1].payload, analyser=analyser))
+    outcomes = steps.analyse(root, tasks)
+    assert told in outcomes[1].failure
+    assert "Traceback" in outcomes[1].traceback
+    assert [bool(outcome.failure) for outcome in outcomes] == [False, True, False, False]
+    store = Store.open(root)
+    assert [store.has_result(task.key) for task in tasks] == [True, False, True, True]
+
+
+def test_a_large_trajectory_is_read_by_all_workers(whole, bare, monkeypatch) -> None:
+    root, tasks = bare
+    monkeypatch.setattr(steps, "MEMORY_BYTES", 0)
+    for name, size in (("frame_spans", 9), ("atom_spans", 5)):
+        spans = getattr(running, name)
+        cut = lambda *a, s=spans, n=size: s(*a[:-1], n)  # noqa: E731
+        monkeypatch.setattr(running, name, cut)
+    with (
+        LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None
+        ) as cluster,
+        Client(cluster) as client,
+        get_task_stream(client) as stream,
+    ):
+        outcomes = client.submit(steps.analyse, root, tasks, pure=False).result()
+    assert [outcome.failure for outcome in outcomes] == [""] * len(tasks)
+    assert len({task["worker"] for task in stream.data}) == 2
+    spread, before = Store.open(root), Store.open(whole)
+    for task in tasks:
+        xr.testing.assert_allclose(spread.read_result(task.key), before.read_result(task.key))
