@@ -18,14 +18,22 @@ from ionflow.kinds import (
 )
 
 if TYPE_CHECKING:
+    from ionflow.analysis import analyse
     from ionflow.driver import run
+    from ionflow.reading import from_ase, read
     from ionflow.registry import Registry
     from ionflow.view import open
 
 __version__ = "0.1.0"
 
 #: Loaded on first use: Dask and zarr take a second that `import ionflow` need not pay.
-_LAZY = {"open": "ionflow.view", "run": "ionflow.driver"}
+_LAZY = {
+    "analyse": "ionflow.analysis",
+    "from_ase": "ionflow.reading",
+    "open": "ionflow.view",
+    "read": "ionflow.reading",
+    "run": "ionflow.driver",
+}
 
 
 def plugins() -> "Registry":
@@ -55,8 +63,11 @@ __all__ = [
     "Segment",
     "Stage",
     "Table",
+    "analyse",
+    "from_ase",
     "hookimpl",
     "open",
     "plugins",
+    "read",
     "run",
 ]

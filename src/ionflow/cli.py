@@ -167,6 +167,75 @@ def export(
 
 
 @app.command()
+def analyse(
+    source: Annotated[
+        Path, typer.Argument(metavar="FILE|STORE|RUN", help="A trajectory, or a run folder.")
+    ],
+    analysers: Annotated[
+        list[str] | None, typer.Option("--with", metavar="ANALYSER", help="Repeatable.")
+    ] = None,
+    sets: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="ANALYSER.FIELD=VALUE", help="A field; repeatable."),
+    ] = None,
+    select: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--select", metavar="AXIS=VALUE", help="Which trajectory of a run, as in A=Li."
+        ),
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="A zarr folder for results.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace results there.")] = False,
+    timestep_fs: Annotated[
+        float | None, typer.Option("--timestep-fs", help="Duration of one step.")
+    ] = None,
+    frame_every: Annotated[
+        int | None, typer.Option("--frame-every", help="Steps between frames, if not numbered.")
+    ] = None,
+    every: Annotated[int | None, typer.Option("--every", help="Every n-th frame.")] = None,
+    start_ps: Annotated[
+        float | None, typer.Option("--start-ps", help="Leave out so much at the start.")
+    ] = None,
+    charges: Annotated[
+        str | None, typer.Option("--charges", help="Li=1,Cl=-1 in e; or formal; or none.")
+    ] = None,
+    elements: Annotated[str | None, typer.Option("--elements", help="1=Li,2=Cl by type.")] = None,
+    masses: Annotated[str | None, typer.Option("--masses", help="1=6.94,2=35.45 in amu.")] = None,
+    species: Annotated[
+        str | None, typer.Option("--species", help="Property that tells species apart: type.")
+    ] = None,
+    temperature_K: Annotated[
+        float | None, typer.Option("--temperature-K", help="Where there are no velocities.")
+    ] = None,
+    file_format: Annotated[
+        str | None, typer.Option("--format", help="lammps, xdatcar, extxyz, traj or zarr.")
+    ] = None,
+    units: Annotated[str | None, typer.Option("--units", help="Of LAMMPS: metal, real.")] = None,
+    unwrapped: Annotated[
+        bool | None, typer.Option("--unwrapped/--wrapped", help="Positions are taken as they are.")
+    ] = None,
+    truncated: Annotated[
+        str | None, typer.Option("--truncated", help="error, or drop a last frame cut short.")
+    ] = None,
+) -> None:
+    """Run analysers on one trajectory, of a file, a store or a run, without a recipe."""
+    from ionflow.analysis import Words, command
+
+    reading = {
+        "timestep_fs": timestep_fs, "frame_every": frame_every, "every": every,
+        "start_ps": start_ps, "charges": charges, "elements": elements, "masses": masses,
+        "species": species, "temperature_K": temperature_K, "format": file_format,
+        "units": units, "unwrapped": unwrapped, "truncated": truncated,
+    }  # fmt: skip
+    words = Words(source, analysers or (), sets or (), select or (), reading, out, force)
+    failures = command(words, _console())
+    for name, why in failures.items():
+        typer.echo(f"ionflow: {name}: {why}", err=True)
+    if failures:
+        raise typer.Exit(EXIT_FAILED)
+
+
+@app.command()
 def verify(
     run_folder: RunPath,
     deep: Annotated[bool, typer.Option("--deep", help="Read every chunk.")] = False,

@@ -8,16 +8,19 @@ name           dims                     units     meaning
 positions*     time, atom, xyz          angstrom  unwrapped, float32 (absent if not recorded)
 velocities*    time, atom, xyz          angstrom/fs
 cell           time, vector, xyz        angstrom  rows are lattice vectors
-potential_energy, kinetic_energy  time  eV
+potential_energy, kinetic_energy  time  eV        always there in a run
 conserved_energy*  time                 eV        what the equations of motion conserve
-temperature    time                     K         instantaneous
+temperature    time                     K         instantaneous; always there in a run
 stress*        time, voigt              eV/angstrom^3  potential part, ASE's sign
 ============== ======================== ========= =====================================
 
-Coords: `time` (ps, the index of its dim), `step` (time), `element` (atom, str),
-`mass` (atom, amu), `charge` (atom, e; formal), `xyz` = x, y, z, `voigt` = xx yy zz yz xz xy,
-and, inside a run, one scalar coord for each axis of the scan, and `replica`.
-`attrs`: `timestep_fs`, `stage`, `ensemble`.
+Coords: `time` (ps, the index of its dim), `step` (time), `element` (atom, str; X where unknown),
+`species`* (atom, str: what analysers group atoms by; the element if absent), `mass` (atom, amu;
+NaN where unknown), `charge` (atom, e; formal; zeros where unknown), `xyz` = x, y, z,
+`voigt` = xx yy zz yz xz xy, and, inside a run, one scalar coord for each axis of the scan, and
+`replica`. `attrs`: `timestep_fs`, `stage`, `ensemble`; of a trajectory that was read from elsewhere
+(`ionflow.read`) also `source`, and where its numbers come from: `positions_from`, `charges_from`,
+`masses_from`, `velocities_from`, `temperature_from`.
 """
 
 from __future__ import annotations
@@ -59,6 +62,13 @@ DIMS: dict[str, tuple[str, ...]] = {
     "stress": ("time", "voigt"),
 }
 
+#: what to do about a variable that is not there
+_HINTS: dict[str, str] = {
+    "positions": "positions are kept only in a stage with record: true",
+    "velocities": "velocities are kept only in a stage with velocities: true",
+    "temperature": "say temperature_K=... to ionflow.read, or read a file that has velocities",
+}
+
 VOIGT = ("xx", "yy", "zz", "yz", "xz", "xy")
 
 
@@ -68,6 +78,7 @@ def trajectory(
     timestep_fs: float,
     variables: Mapping[str, Any],
     attrs: Mapping[str, Any] | None = None,
+    species: Sequence[str] | None = None,
 ) -> xr.Dataset:
     """A trajectory of the schema from arrays, numpy or Dask.
 
@@ -78,6 +89,7 @@ def trajectory(
     timestep_fs : fs
     variables : arrays by the names of the schema
     attrs : more attributes
+    species : (atom,) what atoms are grouped by, where that is not the element
     """
     step = np.asarray(steps, dtype=np.int64)
     coords = {
@@ -88,6 +100,8 @@ def trajectory(
         "charge": ("atom", np.asarray(atoms.get_initial_charges(), dtype=np.float64)),
         "xyz": ("xyz", np.array(["x", "y", "z"])),
     }
+    if species is not None:
+        coords["species"] = ("atom", np.array(species, dtype=str))
     if "stress" in variables:
         coords["voigt"] = ("voigt", np.array(VOIGT))
     data = {name: (DIMS[name], value) for name, value in variables.items()}
@@ -108,10 +122,8 @@ def require(dataset: xr.Dataset, *names: str) -> None:
     """
     missing = [name for name in names if name not in dataset.variables]
     if missing:
-        raise DataError(
-            f"the trajectory has no {', '.join(missing)}",
-            hint="positions are kept only in a stage with record: true",
-        )
+        hints = [_HINTS[name] for name in missing if name in _HINTS]
+        raise DataError(f"the trajectory has no {', '.join(missing)}", hint="; ".join(hints))
     steps = np.diff(dataset["step"].values) if "step" in dataset.variables else np.empty(0)
     if steps.size and (steps != steps[0]).any():
         raise DataError("the frames are not evenly spaced in time")

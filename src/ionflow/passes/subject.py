@@ -77,9 +77,22 @@ class Subject:
 
     @cached_property
     def mass(self) -> FloatArray:
-        """(atom,) amu"""
+        """(atom,) amu
+
+        Raises
+        ------
+        DataError
+            If some are not known.
+        """
         require(self.data, "mass")
-        return np.asarray(self.data["mass"].values, dtype=np.float64)
+        mass = np.asarray(self.data["mass"].values, dtype=np.float64)
+        unknown = [name for name in self.species if not np.isfinite(mass[self.atoms[name]]).all()]
+        if unknown:
+            raise DataError(
+                f"the masses of {', '.join(unknown)} are not known",
+                hint="say elements=... or masses=... when reading, or frame: none",
+            )
+        return mass
 
     @cached_property
     def charge(self) -> FloatArray:
@@ -92,9 +105,13 @@ class Subject:
         """
         require(self.data, "charge")
         charge = np.asarray(self.data["charge"].values, dtype=np.float64)
-        hint = "set formal charges as initial charges of the structure"
+        hint = (
+            "set formal charges as initial charges of the structure, or say charges={'Li': 1, ...} "
+            "when reading"
+        )
         if not np.isfinite(charge).all() or not charge.any():
-            raise DataError("the atoms have no charges", hint=hint)
+            why = str(self.data.attrs.get("charges_from", "")).removeprefix("none")
+            raise DataError(f"the atoms have no charges{why}", hint=hint)
         if abs(charge.sum()) > 1e-6 * len(charge):
             raise DataError(f"the charges add up to {charge.sum():g} e, not to zero", hint=hint)
         return charge

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -23,7 +23,18 @@ def analyses_of(tree: Node, registry: Registry, faults: Faults) -> tuple[Analyse
         message = f"must be a list such as [rdf, msd], not {shown(node.plain())}"
         faults.note(node.mark, "analyses", message)
         return ()
-    asked = _asked(node, registry, faults)
+    return analyses_in(node, registry, faults)
+
+
+def analyses_in(
+    node: Node, registry: Registry, faults: Faults, given: Iterable[Analyser] = ()
+) -> tuple[Analyser, ...]:
+    """Analysers that a list names and those `given`, and what they need, in order."""
+    asked = {analyser.use: (analyser, node.mark) for analyser in given}
+    for name, found in _asked(node, registry, faults).items():
+        if name in asked:
+            faults.note(found[1], f"analyses.{name}", "is there twice")
+        asked[name] = found
     order = _Order(registry, {a.use: a for a, _ in asked.values()}, faults)
     for analyser, mark in asked.values():
         order.visit(analyser, mark, ())

@@ -13,9 +13,20 @@ A run folder:
     failures/<key>.json
 """
 
-from ionflow.store.arrays import PRECISION_ANGSTROM, REACH_ANGSTROM, round_positions
+from ionflow.store.arrays import (
+    PRECISION_ANGSTROM,
+    REACH_ANGSTROM,
+    round_positions,
+    shard_frames,
+)
 from ionflow.store.keys import canonical, key_of
 from ionflow.store.segments import SegmentExists, SegmentInfo
+from ionflow.store.standalone import (
+    check_free,
+    open_trajectory,
+    write_groups,
+    write_trajectory,
+)
 from ionflow.store.state import State
 from ionflow.store.store import Store
 from ionflow.store.verify import Problem
@@ -29,6 +40,11 @@ __all__ = [
     "State",
     "Store",
     "canonical",
+    "check_free",
     "key_of",
+    "open_trajectory",
     "round_positions",
+    "shard_frames",
+    "write_groups",
+    "write_trajectory",
 ]

@@ -183,9 +183,9 @@ def write_sharded(folder: Path, frames: xr.Dataset, shard: int) -> Listing:
             if name in light:
                 light[name].append(block[name].values)
             else:
-                _put(arrays[name], where, block[name].values)
+                put(arrays[name], where, block[name].values)
     for name, parts in light.items():
-        _put(arrays[name], slice(0, frames.sizes["time"]), np.concatenate(parts))
+        put(arrays[name], slice(0, frames.sizes["time"]), np.concatenate(parts))
     consolidate(store)
     sync_tree(folder)
     return listing(folder)
@@ -198,7 +198,8 @@ def _blocks(frames: xr.Dataset, shard: int) -> Iterator[tuple[slice, xr.Dataset]
         yield where, frames.isel(time=where).compute(scheduler="synchronous")
 
 
-def _put(array: zarr.Array[Any], where: slice, values: npt.NDArray[Any]) -> None:
+def put(array: zarr.Array[Any], where: slice, values: npt.NDArray[Any]) -> None:
+    """Write a range along the first axis, and compare what can be read back."""
     fill(array, values, where)
     if np.asarray(array[where]).tobytes() != np.ascontiguousarray(values).tobytes():
         raise StoreError("what was written cannot be read back", where=str(array.store_path))
