@@ -43,11 +43,15 @@ def ionflow_analysers() -> Sequence[type[Analyser]]:
     from ionflow.builtin.analysers.chains import Chains
     from ionflow.builtin.analysers.conductivity import Conductivity
     from ionflow.builtin.analysers.diffusion import Diffusion
+    from ionflow.builtin.analysers.haven import Haven
     from ionflow.builtin.analysers.hops import HopAnalysis
     from ionflow.builtin.analysers.msd import Msd
     from ionflow.builtin.analysers.non_gaussian import NonGaussian
+    from ionflow.builtin.analysers.onsager import Onsager
     from ionflow.builtin.analysers.rdf import Rdf
     from ionflow.builtin.analysers.tetrahedra import Tetrahedra
+    from ionflow.builtin.analysers.transference import Transference
+    from ionflow.builtin.analysers.vacf import Vacf
     from ionflow.builtin.analysers.van_hove import VanHove
 
     return [
@@ -55,10 +59,14 @@ def ionflow_analysers() -> Sequence[type[Analyser]]:
         Chains,
         Conductivity,
         Diffusion,
+        Haven,
         HopAnalysis,
         Msd,
         NonGaussian,
+        Onsager,
         Rdf,
         Tetrahedra,
+        Transference,
+        Vacf,
         VanHove,
     ]

@@ -64,7 +64,7 @@ class NonGaussian(InFrame):
         told = told_by(BLOCKS, subject.frames, lags)
         each = [jackknife(m) for m in moments]
         stderr: FloatArray = np.stack([j.stderr(told) for j in each])
-        times = lags * subject.interval_ps
+        times = np.asarray(lags * subject.interval_ps, dtype=np.float64)
         peaks = [peak_of(m.each, times, alpha2, stderr[k]) for k, m in enumerate(moments)]
         variables = {
             **_curves(each, told, stderr),
