@@ -39,11 +39,17 @@ def ionflow_engines() -> Sequence[type[Engine]]:
 @hookimpl
 def ionflow_analysers() -> Sequence[type[Analyser]]:
     """Structure and transport."""
-    from ionflow.builtin.analysers.arrhenius import Arrhenius
+    from ionflow.builtin.analysers.arrhenius import (
+        Arrhenius,
+        ArrheniusConductivity,
+        ArrheniusResidence,
+    )
     from ionflow.builtin.analysers.chains import Chains
+    from ionflow.builtin.analysers.chemistry import Chemistry
     from ionflow.builtin.analysers.conductivity import Conductivity
     from ionflow.builtin.analysers.diffusion import Diffusion
     from ionflow.builtin.analysers.haven import Haven
+    from ionflow.builtin.analysers.glass_spread import GlassSpread
     from ionflow.builtin.analysers.hops import HopAnalysis
     from ionflow.builtin.analysers.msd import Msd
     from ionflow.builtin.analysers.non_gaussian import NonGaussian
@@ -56,10 +62,14 @@ def ionflow_analysers() -> Sequence[type[Analyser]]:
 
     return [
         Arrhenius,
+        ArrheniusConductivity,
+        ArrheniusResidence,
         Chains,
+        Chemistry,
         Conductivity,
         Diffusion,
         Haven,
+        GlassSpread,
         HopAnalysis,
         Msd,
         NonGaussian,

@@ -32,8 +32,10 @@ def of_alkali(taken: xr.Dataset, species: tuple[str, ...] = ()) -> xr.Dataset:
             hint="name the mobile species, as in species: [Ag]",
         )
     part = taken.sel(species=wanted)
-    within = [dim for dim in (TEMPERATURE, REPLICA) if dim in part["analysed"].dims]
-    if int(part["analysed"].any(within).sum("species").max()) > 1:
+    present = part["analysed"]
+    for dim in {TEMPERATURE, REPLICA} & set(present.dims):
+        present = present.any(dim)
+    if int(present.sum("species").max()) > 1:
         raise DataError(
             f"a material has several of the species {', '.join(wanted)}",
             hint=f"name the one that counts, as in species: [{wanted[0]}]",

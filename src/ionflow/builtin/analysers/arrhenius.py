@@ -20,6 +20,7 @@ from ionflow.builtin.analysers.rates import (
     pooled,
     pooled_result,
     prepared,
+    require_temperature,
 )
 from ionflow.statistics import LEVELS
 
@@ -64,6 +65,7 @@ class ActivatedRate(Analyser):
         DataError
             If there is no temperature_K.
         """
+        require_temperature(data[0], self.quantity.source)
         taken = prepared(data[0], self.quantity)
         together = pooled(taken)
         fits = fit_result(self.line(), together, taken)
@@ -148,6 +150,7 @@ class ArrheniusResidence(ActivatedRate):
         """
         escape = super().analyse(data[0])
         line = Line(DIFFUSION, self.extrapolate_K, self.implausible)
+        require_temperature(data[1], DIFFUSION.source)
         taken = of_alkali(prepared(data[1], DIFFUSION))
         diffusion = fit_result(line, pooled(taken), taken)
         return escape.assign(_difference(escape, diffusion))

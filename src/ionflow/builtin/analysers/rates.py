@@ -87,7 +87,7 @@ RESIDENCE = Quantity(
 
 
 def prepared(data: xr.Dataset, quantity: Quantity) -> xr.Dataset:
-    """What is needed of joined results, in memory, with temperature and replica as dims.
+    """What is needed of joined results, in memory, with replica and any temperature as dims.
 
     Returns
     -------
@@ -97,13 +97,8 @@ def prepared(data: xr.Dataset, quantity: Quantity) -> xr.Dataset:
     Raises
     ------
     DataError
-        If a variable or the temperature is missing.
+        If a variable is missing.
     """
-    if TEMPERATURE not in data.coords:
-        raise DataError(
-            f"the results of {quantity.source} have no coordinate temperature_K",
-            hint="scan protocol.<stage>.temperature_K over two or more temperatures",
-        )
     names = [quantity.name, f"{quantity.name}_stderr"]
     absent = [name for name in names if name not in data]
     if absent:
@@ -111,9 +106,24 @@ def prepared(data: xr.Dataset, quantity: Quantity) -> xr.Dataset:
     value, stderr = (data[name].compute() for name in names)
     taken = xr.Dataset({"value": value, "stderr": stderr, "analysed": _analysed(data, value)})
     for dim in (TEMPERATURE, REPLICA):
-        if dim not in taken.dims:
+        if dim not in taken.dims and (dim in taken.coords or dim == REPLICA):
             taken = taken.expand_dims(dim)
     return taken.drop_attrs()
+
+
+def require_temperature(data: xr.Dataset, source: str) -> None:
+    """Check that joined results know their temperature.
+
+    Raises
+    ------
+    DataError
+        If they do not.
+    """
+    if TEMPERATURE not in data.coords:
+        raise DataError(
+            f"the results of {source} have no coordinate temperature_K",
+            hint="scan protocol.<stage>.temperature_K over two or more temperatures",
+        )
 
 
 def _analysed(data: xr.Dataset, value: xr.DataArray) -> xr.DataArray:
