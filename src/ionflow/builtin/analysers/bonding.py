@@ -72,6 +72,17 @@ class WithBonds(WithRoles):
     """Distances up to which two atoms are bonded, by pair, as in Al-O: 2.4 (angstrom); for pairs
     that are not named the first minimum of g(r)."""
 
+    def network(self, subject: Subject) -> Roles:
+        """The roles, of which there must be a centre and an anion of either kind.
+
+        Raises
+        ------
+        DataError
+            If there is none.
+        """
+        roles = self.needed(subject, "centre")
+        return roles if roles.anions else self.needed(subject, "bridging", "terminal")
+
     def bonds(self, subject: Subject, roles: Roles) -> Bonds:
         """Bonds of every centre to every anion.
 

@@ -89,10 +89,15 @@ def formula(counts: Sequence[int], charge: float, names: Sequence[str]) -> str:
 
 
 def image_shift(bonded: Pairs, frame: Frame) -> IntArray:
-    """Which periodic image of j each bond leads to, (bond, vector), in cell vectors."""
-    between = frame.positions[bonded.j] - frame.positions[bonded.i]
-    shift = np.linalg.solve(frame.cell.T, (bonded.vector - between).T).T
-    whole: IntArray = np.rint(shift).astype(np.int64)
+    """Which periodic image of j each bond of i leads to, (bond, vector), in cell vectors.
+
+    Both atoms are counted from their places in the cell, however far they have moved.
+    """
+    inverse = np.linalg.inv(frame.cell)
+    inside = (frame.positions @ inverse) % 1.0
+    whole: IntArray = np.rint(
+        bonded.vector @ inverse - (inside[bonded.j] - inside[bonded.i])
+    ).astype(np.int64)
     return whole
 
 
