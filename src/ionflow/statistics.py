@@ -45,13 +45,13 @@ def pool(value: xr.DataArray, stderr: xr.DataArray, dim: str = "replica") -> xr.
             "stderr_spread": spread,
             "count": count,
             "dof": dof,
-            "halfwidth68": stderr * _student(LEVELS["68"], dof),
-            "halfwidth95": stderr * _student(LEVELS["95"], dof),
+            "halfwidth68": stderr * student(LEVELS["68"], dof),
+            "halfwidth95": stderr * student(LEVELS["95"], dof),
         }
     )
 
 
-def _student(level: float, dof: Any) -> Any:
+def student(level: float, dof: Any) -> Any:
     """Half width of a central interval in standard errors."""
     from scipy.stats import t
 
@@ -85,7 +85,7 @@ def interval(value: Any, stderr: Any, level: float, dof: Any = np.inf) -> tuple[
     """
     from scipy.stats import chi2
 
-    relative = stderr * _student(level, dof) / _student(level, np.inf) / value
+    relative = stderr * student(level, dof) / student(level, np.inf) / value
     nu = 2 / xr.where(relative > 0, relative, np.nan) ** 2
 
     def end(probability: float) -> Any:

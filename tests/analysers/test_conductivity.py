@@ -25,7 +25,8 @@ def test_independent_ions_have_one_conductivity_by_either_definition(trajectory,
     hits, ratios = [], []
     for seed in range(100):
         x = moving(np.random.default_rng(seed), walk)
-        result = Conductivity(frame="none").analyse(trajectory(x, SYMBOLS, CHARGES))
+        single = Conductivity(frame="none", clusters=False)
+        result = single.analyse(trajectory(x, SYMBOLS, CHARGES))
         both = result["conductivity"].values / EXACT_S_CM
         if not np.isfinite(both).all():
             continue
@@ -77,7 +78,7 @@ def test_a_common_drift_changes_einstein_in_no_frame(trajectory, walk, rng) -> N
 
 def test_ions_that_stay_give_a_bound_and_no_number(trajectory, rattle, rng) -> None:
     x = rattle(rng, 300, len(SYMBOLS), 0.3, 3)
-    result = Conductivity().analyse(trajectory(x, SYMBOLS, CHARGES))
+    result = Conductivity(clusters=False).analyse(trajectory(x, SYMBOLS, CHARGES))
     assert result["conductivity"].isnull().all()
     assert not result["diffusive"].any()
     assert (result["upper_bound"] > 0).all()

@@ -135,7 +135,7 @@ def test_agrees_with_kinisi(trajectory, walk) -> None:
     theirs.diffusion(1.0 * ps, progress=False, random_state=np.random.RandomState(1))
     samples = theirs.D.to(unit="cm^2/s").values
     d, their_stderr = samples.mean(), samples.std(ddof=1)
-    ours = Diffusion(frame="none", cage_A2=7.5).analyse(trajectory(x, ["Li"] * 24))
+    ours = Diffusion(frame="none", cage_A2=3.0).analyse(trajectory(x, ["Li"] * 24))
     assert ours["fit_start"][0] == pytest.approx(1.0, abs=0.3)
     stderr = float(ours["diffusion_coefficient_stderr"][0])
     spread = np.hypot(stderr, their_stderr)

@@ -48,8 +48,8 @@ def ionflow_analysers() -> Sequence[type[Analyser]]:
     from ionflow.builtin.analysers.chemistry import Chemistry
     from ionflow.builtin.analysers.conductivity import Conductivity
     from ionflow.builtin.analysers.diffusion import Diffusion
-    from ionflow.builtin.analysers.haven import Haven
     from ionflow.builtin.analysers.glass_spread import GlassSpread
+    from ionflow.builtin.analysers.haven import Haven
     from ionflow.builtin.analysers.hops import HopAnalysis
     from ionflow.builtin.analysers.msd import Msd
     from ionflow.builtin.analysers.non_gaussian import NonGaussian
@@ -68,8 +68,8 @@ def ionflow_analysers() -> Sequence[type[Analyser]]:
         Chemistry,
         Conductivity,
         Diffusion,
-        Haven,
         GlassSpread,
+        Haven,
         HopAnalysis,
         Msd,
         NonGaussian,

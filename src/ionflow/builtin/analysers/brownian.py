@@ -115,7 +115,8 @@ class _Offsets:
     def count(self, k: FloatArray) -> FloatArray:
         """Number of pairs of origins."""
         latest = np.minimum(self.frames - self.i, self.frames - self.j - k)
-        return np.maximum(latest - np.maximum(0.0, -k), 0.0)
+        number: FloatArray = np.maximum(latest - np.maximum(0.0, -k), 0.0)
+        return number
 
     def squares(self, before: FloatArray, last: FloatArray) -> FloatArray:
         """Σ count(k) overlap(k)² for before < k ≤ last, where both are straight lines in k."""
@@ -186,6 +187,12 @@ class Curve:
                 break
             slope, intercept = line.slope, line.intercept
         return line
+
+    def line_as(self, known: Line) -> Line:
+        """The line by generalised least squares, with the errors of one that is known already."""
+        x = self.lags.astype(np.float64)
+        covariance = self.covariance(known.slope, known.intercept)
+        return generalised_least_squares(x, self.msd, covariance)
 
     def slope_stderr(self, slope: float, intercept: float) -> float:
         """Standard error expected of the slope for Gaussian walkers with a given line."""

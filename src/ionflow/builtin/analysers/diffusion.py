@@ -34,7 +34,7 @@ class Diffusion(DiffusiveFit):
     """
 
     use: ClassVar[str] = "diffusion"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     def measures(self, subject: Subject) -> Mapping[str, AnyMeasure]:
         """Displacements of single atoms."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -25,9 +25,16 @@ Verdict = Literal["diffusive", "caged", "anomalous", "undecided", "percolating",
 #: a window spans at least this factor in time, or its log-log slope says little
 MIN_SPAN = 2.0
 MIN_POINTS = 4
+#: and one this long is long
+LONG_SPAN = 4.0
 #: with a larger error, a log-log slope of 1 cannot be told from that of a cage (0) or of free
 #: flight (2), given that two standard errors are allowed for
 MAX_EXPONENT_STDERR = 0.4
+#: two windows whose slopes differ by more standard errors than this are not one straight line
+MAX_BEND = 1.5
+#: what is left of the relaxation in cages where a line is straight within its errors would still
+#: bias the slope: the fit starts so many times later
+SETTLE = 2.0
 #: fewer blocks than this have no spread worth the name
 MIN_BLOCKS = 3
 
@@ -55,6 +62,12 @@ class DiffusiveFit(InFrame):
         counts = (self.blocks, round(0.6 * self.blocks), MIN_BLOCKS)
         return tuple(sorted({max(MIN_BLOCKS, n) for n in counts}, reverse=True))
 
+    @property
+    def criteria(self) -> tuple[Hashable, ...]:
+        """All that a slope depends on: fits that are equal in it share slopes."""
+        own = (self.max_lag_fraction, self.lags, self.cage_A2, self.exponent_tolerance)
+        return (self.reference, *own, self.parts)
+
     def motions(self, subject: Subject) -> dict[str, AnyMeasure]:
         """What `species_slope` needs measured."""
         lags = tuple(self.lag_frames(subject).tolist())
@@ -74,8 +87,9 @@ class DiffusiveFit(InFrame):
             "doi": "10.1016/S0006-3495(91)82125-7, 10.1103/PhysRevE.82.041914",
             "window": (
                 f"the earliest that starts beyond {self.cage_A2:g} angstrom^2 and whose log-log "
-                f"slope is within {self.exponent_tolerance:g} and 2 standard errors of 1, up to "
-                f"{self.max_lag_fraction:g} of the trajectory"
+                f"slope is within {self.exponent_tolerance:g} and 2 standard errors of 1 and "
+                f"which is straight, from {SETTLE:g} times its start, where the trajectory is long "
+                f"enough, up to {self.max_lag_fraction:g} of the trajectory"
             ),
             "error": (
                 "the larger of the error of the fit, for as many independent walkers as the "
@@ -127,6 +141,7 @@ def slope_of(
     walkers: float,
     fit: DiffusiveFit,
     beyond: Callable[[FloatArray], BoolArray],
+    settle: float = SETTLE,
 ) -> Slope:
     """The diffusive slope of an MSD, or the reason why it has none.
 
@@ -138,6 +153,7 @@ def slope_of(
     walkers : number of independent walkers
     fit : criteria
     beyond : from the MSD (lag,), Å², to whether each lag is beyond the motion in a cage, (lag,)
+    settle : how many times later than the earliest straight window the fit starts
     """
     curve = Curve.of(lags, source(lags, 1)[0], frames, walkers)
     first = _first(beyond(curve.msd) & (curve.msd > 0))
@@ -147,7 +163,7 @@ def slope_of(
     if start is None:
         told = curve.between(first).exponent()[1] <= MAX_EXPONENT_STDERR
         return _not_diffusive("anomalous" if told else "undecided", curve, first, fit)
-    found = _fitted(source, curve.between(start), frames, fit)
+    found = _fitted(source, curve.between(_settled(curve, start, settle)), frames, fit)
     if found.stderr >= found.value:  # consistent with no diffusion at all
         return _not_diffusive("undecided", curve, start, fit)
     return found
@@ -164,7 +180,11 @@ def _last_decade(lags: IntArray) -> int:
 
 
 def _diffusive_start(curve: Curve, first: int, fit: DiffusiveFit) -> int | None:
-    """Index of the earliest window that looks diffusive; straight ones are preferred."""
+    """Index of the earliest straight window that looks diffusive.
+
+    If none is straight, the latest that looks diffusive and is long: what bends it has had most
+    time to relax.
+    """
     last = int(np.searchsorted(curve.lags, curve.lags[-1] / MIN_SPAN, side="right"))
     bent = None
     for start in range(first, min(last, len(curve.lags) - MIN_POINTS + 1)):
@@ -172,7 +192,7 @@ def _diffusive_start(curve: Curve, first: int, fit: DiffusiveFit) -> int | None:
         if _is_diffusive(window, fit.exponent_tolerance):
             if _is_straight(window):
                 return start
-            bent = start if bent is None else bent
+            bent = start if bent is None or window.lags[-1] >= LONG_SPAN * window.lags[0] else bent
     return bent
 
 
@@ -182,12 +202,36 @@ def _is_diffusive(window: Curve, tolerance: float) -> bool:
     return near and stderr <= MAX_EXPONENT_STDERR and window.line().slope > 0
 
 
+def _settled(curve: Curve, start: int, times: float) -> int:
+    """The window that starts so many times later, if it is long enough."""
+    later = int(np.searchsorted(curve.lags, times * curve.lags[start]))
+    enough = len(curve.lags) - later >= MIN_POINTS and _spans(curve.between(later))
+    return later if enough else start
+
+
+def _spans(window: Curve) -> bool:
+    return bool(window.lags[-1] >= MIN_SPAN * window.lags[0])
+
+
 def _is_straight(window: Curve) -> bool:
-    """Whether χ² of the line is one that chance brings about more often than in one of 100."""
+    """Whether the window is one line: by χ², and by the slope of the part from twice its start.
+
+    χ² of the line is one that chance brings about more often than in one of 100. The later part's
+    slope is an estimate by itself, of variance larger by that of their difference (Hausman,
+    doi:10.2307/1913827), which tells relaxation that χ² of many points cannot.
+    """
     from scipy.stats import chi2
 
     line = window.line()
-    return bool(chi2.sf(line.chi2, line.dof) > 0.01)
+    if chi2.sf(line.chi2, line.dof) <= 0.01:
+        return False
+    later = int(np.searchsorted(window.lags, 2 * window.lags[0]))
+    part = window.between(later)
+    if len(part.lags) < MIN_POINTS or not _spans(part):
+        return True
+    rest = part.line_as(line)
+    variance = rest.covariance[0, 0] - line.covariance[0, 0]
+    return bool((rest.slope - line.slope) ** 2 <= MAX_BEND**2 * max(variance, 0.0))
 
 
 def _not_diffusive(verdict: Verdict, curve: Curve, first: int, fit: DiffusiveFit) -> Slope:

@@ -33,8 +33,10 @@ def species_slope(
         curves: FloatArray = curve[None] if parts == 1 else found["parts"][species, parts]
         return curves[:, np.searchsorted(lags, wanted)]
 
-    slope = slope_of(source, lags, subject.frames, count, fit, lambda msd: msd >= fit.cage_A2)
-    return slope, count, curve
+    def take() -> Slope:
+        return slope_of(source, lags, subject.frames, count, fit, lambda msd: msd >= fit.cage_A2)
+
+    return subject.once(("slope", species, fit.criteria), take), count, curve
 
 
 def value_variables(
