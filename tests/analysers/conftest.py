@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from ase import Atoms
+from scipy.signal import lfilter
 
 from ionflow import schema
 
@@ -52,6 +53,33 @@ def _rattle(
     for t in range(1, frames):
         x[t] = keep * x[t - 1] + kicks[t]
     return x * width
+
+
+def _langevin(
+    rng: np.random.Generator, shape: tuple[int, int], interval: float, friction: float, speed: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Free Langevin particles, positions and velocities (time, atom, 3), exact at any interval.
+
+    dv = −γ v dt + noise, dx = v dt, with the velocities' stationary standard deviation `speed`.
+    The joint distribution of what an interval adds is that of Chandrasekhar, doi
+    10.1103/RevModPhys.15.1.
+    """
+    t = friction * interval
+    keep = np.exp(-t)
+    vv = speed**2 * (1 - keep**2)
+    xv = speed**2 / friction * (1 - keep) ** 2
+    xx = speed**2 / friction**2 * (2 * t - 3 + 4 * keep - keep**2)
+    kicks = rng.normal(size=(*shape, 3, 2)) @ np.linalg.cholesky([[vv, xv], [xv, xx]]).T
+    kicks[0, ..., 0] = rng.normal(0, speed, (shape[1], 3))
+    v = lfilter([1.0], [1.0, -keep], kicks[..., 0], axis=0)
+    steps = v[:-1] * (1 - keep) / friction + kicks[1:, ..., 1]
+    x = np.concatenate([np.zeros((1, shape[1], 3)), np.cumsum(steps, axis=0)])
+    return x, v
+
+
+@pytest.fixture(scope="session")
+def langevin() -> Callable[..., tuple[np.ndarray, np.ndarray]]:
+    return _langevin
 
 
 @pytest.fixture(scope="session")
