@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from pydantic import field_validator
 
 from ionflow.builtin.analysers.roles import Roles, WithRoles
 from ionflow.builtin.analysers.shells import Histogram, PairDistances, first_shell
@@ -71,6 +72,14 @@ class WithBonds(WithRoles):
     cutoffs: Table = ()
     """Distances up to which two atoms are bonded, by pair, as in Al-O: 2.4 (angstrom); for pairs
     that are not named the first minimum of g(r)."""
+
+    @field_validator("cutoffs")
+    @classmethod
+    def _cutoffs_are_distances(cls, value: Table) -> Table:
+        wrong = [name for name, cutoff in value if not cutoff > 0]
+        if wrong:
+            raise ValueError(f"the cutoff of {', '.join(wrong)} is not a positive distance")
+        return value
 
     def network(self, subject: Subject) -> Roles:
         """The roles, of which there must be a centre and an anion of either kind.
@@ -142,7 +151,8 @@ def _cutoff(subject: Subject, pair: Pair) -> tuple[float, bool]:
     g = histogram.distribution()[0][place]
     width = SMOOTHING_ANGSTROM / histogram.width
     found = first_shell(g, histogram.noise(place), width)
-    if found is not None:
+    # a dip between two parts of one shell, such as terminal and bridging anions, is no minimum
+    if found is not None and _smooth(g, width)[found[1]] < 1.0:
         return float(histogram.edges[found[1] + 1]), True
     return _weak(histogram, g, pair), False
 
@@ -155,10 +165,15 @@ def _survey(subject: Subject) -> Histogram:
     raise error
 
 
-def _weak(histogram: Histogram, g: FloatArray, pair: Pair) -> float:
+def _smooth(g: FloatArray, width: float) -> FloatArray:
     from scipy.ndimage import gaussian_filter1d
 
-    smooth = gaussian_filter1d(g, 2 * SMOOTHING_ANGSTROM / histogram.width)
+    smooth: FloatArray = gaussian_filter1d(g, width)
+    return smooth
+
+
+def _weak(histogram: Histogram, g: FloatArray, pair: Pair) -> float:
+    smooth = _smooth(g, 2 * SMOOTHING_ANGSTROM / histogram.width)
     centres = histogram.centres
     # the first place that is as dense as the mean, and the highest point soon behind it
     start = int(np.argmax(smooth > 1.0))
