@@ -154,12 +154,12 @@ def report(run_folder: RunPath) -> None:
 @app.command()
 def export(
     run_folder: RunPath,
-    to: Annotated[str, typer.Option("--to", help="extxyz, traj or lammpsdump.")] = "extxyz",
+    to: Annotated[str, typer.Option("--to", help="extxyz, traj, lammpsdump or cube.")] = "extxyz",
     out: Annotated[Path | None, typer.Option("--out", help="A folder.")] = None,
     stage: Annotated[str | None, typer.Option("--stage", help="This stage alone.")] = None,
     every: Annotated[int, typer.Option("--every", min=1, help="Every n-th frame.")] = 1,
 ) -> None:
-    """Write the recorded trajectories in another format, frame by frame."""
+    """Write the recorded trajectories, or maps of density (cube), in another format."""
     from ionflow.export import export as export_run
 
     for path in export_run(run_folder, to=to, out=out, stage=stage, every=every):

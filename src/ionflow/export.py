@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from ionflow.cube import export_maps
 from ionflow.errors import DataError
 from ionflow.kinds import FloatArray
 from ionflow.schema import require
@@ -48,7 +49,8 @@ def export(
     Parameters
     ----------
     run : the run, or its folder
-    to : extxyz, traj (ASE), or lammpsdump (text, `xu yu zu`, units of LAMMPS' style metal)
+    to : extxyz, traj (ASE), or lammpsdump (text, `xu yu zu`, units of LAMMPS' style metal); or
+        cube, for the densities that the analysis `density_map` found, `<analysis>-<case>.cube`
     out : folder for the files; `export` in the run's folder if None
     stage : name of the stage; the last recorded one if None
     every : write each n-th frame
@@ -64,11 +66,15 @@ def export(
         If the format is unknown, nothing is selected, or a trajectory has no positions.
     """
     run = run if isinstance(run, Run) else Run(run)
+    folder = run.path / "export" if out is None else Path(out)
+    if to == "cube":
+        if stage is not None or every != 1:
+            raise DataError("a map is of no stage and no frame", hint="leave out stage and every")
+        return export_maps(run, folder, **coords)
     if to not in FORMATS:
-        raise DataError(f"unknown format {to!r}", hint=f"Formats: {', '.join(FORMATS)}")
+        raise DataError(f"unknown format {to!r}", hint=f"Formats: {', '.join(FORMATS)}, cube")
     if every < 1:
         raise DataError(f"every must be 1 or more, not {every}")
-    folder = run.path / "export" if out is None else Path(out)
     rows = _selected(run, stage, coords)
     folder.mkdir(parents=True, exist_ok=True)
     return [_write(run, row, to, folder, every) for row in rows]

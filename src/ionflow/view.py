@@ -211,6 +211,11 @@ class Run:
         rows = [row for row in self.stages if row.name == stage]
         return [row for row in rows if _matches(row.coords, coords)]
 
+    def analyses(self, **coords: Any) -> list[Row]:
+        """Tasks of analysis whose result is there, at the given coordinates."""
+        rows = [row for row in self.rows if row.kind == "analysis"]
+        return [r for r in rows if _matches(r.coords, coords) and self.store.has_result(r.key)]
+
     def structure(self, key: str) -> Atoms:
         """A starting structure by its key."""
         return self.store.read_structure(key)

@@ -47,6 +47,7 @@ def ionflow_analysers() -> Sequence[type[Analyser]]:
     from ionflow.builtin.analysers.chains import Chains
     from ionflow.builtin.analysers.chemistry import Chemistry
     from ionflow.builtin.analysers.conductivity import Conductivity
+    from ionflow.builtin.analysers.density_map import DensityMap
     from ionflow.builtin.analysers.diffusion import Diffusion
     from ionflow.builtin.analysers.glass_spread import GlassSpread
     from ionflow.builtin.analysers.haven import Haven
@@ -67,6 +68,7 @@ def ionflow_analysers() -> Sequence[type[Analyser]]:
         Chains,
         Chemistry,
         Conductivity,
+        DensityMap,
         Diffusion,
         GlassSpread,
         Haven,
