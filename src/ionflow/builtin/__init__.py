@@ -46,6 +46,7 @@ def ionflow_analysers() -> Sequence[type[Analyser]]:
     )
     from ionflow.builtin.analysers.chains import Chains
     from ionflow.builtin.analysers.chemistry import Chemistry
+    from ionflow.builtin.analysers.claims import Claims
     from ionflow.builtin.analysers.conductivity import Conductivity
     from ionflow.builtin.analysers.density_map import DensityMap
     from ionflow.builtin.analysers.diffusion import Diffusion
@@ -67,6 +68,7 @@ def ionflow_analysers() -> Sequence[type[Analyser]]:
         ArrheniusResidence,
         Chains,
         Chemistry,
+        Claims,
         Conductivity,
         DensityMap,
         Diffusion,
