@@ -101,6 +101,9 @@ def test_edge_sharing_through_terminal_anions(trajectory) -> None:
     """Al2Cl6: no chain through O; through any anion a pair that shares an edge, one ring."""
     result = analysed(trajectory, edge_dimer())
     assert result["number_average_length"].values.tolist() == [1, 2]
+    # a single fragment: nobody knows how far it stands for others
+    assert result["number_average_length_stderr"].isnull().values.tolist() == [False, True]
+    assert result["number_average_length_stderr_blocks"].sel(through="any") == 0
     assert result["rings_per_centre"].values.tolist() == [0, 0.5]
     assert result["links_per_centre"].values.tolist() == [0, 1]
     assert result["linear_fraction"].values.tolist() == [1, 0]

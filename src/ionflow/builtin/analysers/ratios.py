@@ -27,21 +27,24 @@ class Ratio:
     blocks: FloatArray
     """standard error from the spread over blocks of frames; NaN with a single frame"""
     units: FloatArray
-    """standard error from the spread over units, as if each were one observation"""
+    """standard error from the spread over units, as if each were one observation; NaN with a single
+    unit, of which nobody knows how far it stands for others"""
     dof: int
     """degrees of freedom of `blocks`"""
 
     @property
     def stderr(self) -> FloatArray:
-        """The larger of the two."""
-        return np.fmax(self.blocks, self.units)
+        """The larger of the two; NaN with a single unit."""
+        return self._larger(self.blocks, self.units)
+
+    def _larger(self, blocks: FloatArray, units: FloatArray) -> FloatArray:
+        return np.where(np.isnan(units), np.nan, np.fmax(blocks, units))
 
     def _halfwidth(self, level: float) -> FloatArray:
         from scipy.stats import norm, t
 
         few = t.ppf(0.5 + level / 2, max(self.dof, 1)) * self.blocks
-        wide: FloatArray = np.fmax(few, norm.ppf(0.5 + level / 2) * self.units)
-        return wide
+        return self._larger(few, norm.ppf(0.5 + level / 2) * self.units)
 
     def bounds(self, level: float) -> FloatArray:
         """Central interval, normal (Student's t where blocks decide), (..., column, bound)."""
