@@ -32,7 +32,15 @@ POSITIONS: Final = (
 IMAGES: Final = ("ix", "iy", "iz")
 VELOCITIES: Final = ("vx", "vy", "vz")
 RENAMED: Final = {"element": "symbol", "q": "charge"}
-TAKEN: Final = {*IMAGES, *VELOCITIES, *(n for names, *_ in POSITIONS for n in names)}
+NUMBERS: Final = {
+    "id",
+    "q",
+    "mass",
+    *IMAGES,
+    *VELOCITIES,
+    *(n for names, *_ in POSITIONS for n in names),
+}
+TAKEN: Final = NUMBERS - {"id", "q", "mass"}
 
 #: Å/fs in the unit of velocity of each style of units, and fs in its unit of time
 ANGSTROM_PER_FS: Final[Mapping[str, float]] = {"metal": 1 / FS_PER_PS, "real": 1.0}
@@ -124,8 +132,8 @@ class _Parser:
 def _table(lines: Lines, count: int, names: list[str]) -> dict[str, Column]:
     """The columns of a frame's atoms, by id."""
     text = lines.take(count)
-    read = _parsed(text)
-    if read is None or read.shape != (count, len(names)) or read.isna().to_numpy().any():
+    read = _parsed(text, names)
+    if read is None or len(read) != count:
         raise ValueError(_explanation(text, names, lines.number - count))
     table = {name: np.asarray(read[k].to_numpy()) for name, k in zip(names, read, strict=True)}
     if "id" in table:
@@ -136,13 +144,18 @@ def _table(lines: Lines, count: int, names: list[str]) -> dict[str, Column]:
     return table
 
 
-def _parsed(text: bytes) -> pd.DataFrame | None:
+def _parsed(text: bytes, names: list[str]) -> pd.DataFrame | None:
+    """A row for each line; None if one has more or fewer values, or text where numbers belong."""
     try:
-        return pd.read_csv(
+        read = pd.read_csv(
             BytesIO(text), sep=r"\s+", header=None, engine="c", keep_default_na=False
         )
     except pd.errors.ParserError:
         return None
+    if read.shape[1] != len(names) or read.isna().to_numpy().any():
+        return None
+    numbers = [read[k] for k, name in enumerate(names) if name in NUMBERS]
+    return read if all(column.dtype.kind in "if" for column in numbers) else None
 
 
 def _explanation(text: bytes, names: list[str], before: int) -> str:

@@ -70,10 +70,8 @@ class Lines:
 
 
 def _opened(path: Path) -> IO[bytes]:
+    opener = gzip.open if path.suffix == ".gz" else open
     try:
-        plain = path.open("rb")
+        return cast("IO[bytes]", opener(path, "rb"))
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror}", where=str(path)) from error
-    if path.suffix != ".gz":
-        return plain
-    return cast("IO[bytes]", gzip.GzipFile(fileobj=plain))
