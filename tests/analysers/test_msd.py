@@ -51,6 +51,27 @@ def test_free_walkers_follow_six_d_t(trajectory, walk, rng) -> None:
     assert (abs(early["msd"] - expected) < 5 * early["msd_stderr"]).all()
 
 
+def test_equals_tidynamics(walking) -> None:
+    tidynamics = pytest.importorskip("tidynamics")
+    positions = walking["positions"].values
+    centre = np.average(positions, axis=1, weights=walking["mass"].values)[:, None]
+    theirs = np.stack([tidynamics.msd(path) for path in (positions - centre).swapaxes(0, 1)])
+    ours = Msd().analyse(walking)
+    lags = np.rint(ours["lag"].values / 0.1).astype(int)
+    np.testing.assert_allclose(ours["msd_atom"], theirs[:, lags], rtol=1e-9)
+    np.testing.assert_allclose(ours["msd"].sel(species="Al"), theirs[5:7].mean(axis=0)[lags])
+
+
+def test_langevin_particles_fly_and_then_diffuse(trajectory, langevin, rng) -> None:
+    friction, speed = 2.0, 3.0
+    x, _ = langevin(rng, (3000, 60), 0.1, friction, speed)
+    result = Msd(frame="none").analyse(trajectory(x, ["Li"] * 60)).sel(species="Li")
+    t = friction * result["lag"]
+    exact = 6 * (speed / friction) ** 2 * (t - 1 + np.exp(-t))
+    assert (abs(result["msd"] - exact) < 4 * result["msd_stderr"]).all()
+    assert float(result["msd"][0]) == pytest.approx(float(exact[0]), rel=0.02)
+
+
 @pytest.mark.parametrize("frame", ["barycentric", "framework"])
 def test_a_common_drift_changes_nothing(walking, frame) -> None:
     analyser = Msd(frame=frame, framework=("Al", "Cl") if frame == "framework" else ())
