@@ -152,12 +152,16 @@ def charges_of(subject: Subject) -> tuple[FloatArray, str]:
 
 def _sums(each: Row) -> Row:
     """Sums over the fragments of a frame, and the errors of their ratios."""
-    errors = {
-        f"{top}/error": unit_error(each[top], each[bottom])
-        for top, bottom in RATIOS.items()
-        if top in each
-    }
-    return {name: value.sum(axis=0) for name, value in each.items()} | errors
+    row = {name: value.sum(axis=0) for name, value in each.items()}
+    for bottom in dict.fromkeys(RATIOS.values()):
+        tops = [name for name in each if RATIOS.get(name) == bottom]
+        if tops:
+            # all that are divided by the same at once
+            values = np.concatenate([each[name] for name in tops], axis=-1)
+            edges = np.cumsum([each[name].shape[-1] for name in tops])[:-1]
+            errors = np.split(unit_error(values, each[bottom]), edges, axis=-1)
+            row |= {f"{name}/error": error for name, error in zip(tops, errors, strict=True)}
+    return row
 
 
 def _lengths(held: Fragments, centre: Mask) -> Row:
