@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ionflow.builtin.analysers.thinned import Thinned
 from ionflow.kinds import FloatArray
-from ionflow.passes import Frame, IntArray, Pairs, PerFrame, Subject
+from ionflow.passes import Frame, IntArray, Pairs, Subject
 
-#: frames are gathered in at most so many blocks, whose spread gives the error of g
-BLOCKS = 5
 #: a peak or a minimum stands out by this much, and by so many times the counting noise
 MIN_PROMINENCE = 0.15
 NOISE_FACTOR = 5.0
@@ -84,7 +83,7 @@ class Counted:
 
 
 @dataclass(frozen=True)
-class PairDistances(PerFrame[Counted]):
+class PairDistances(Thinned[Counted]):
     """Distances of all pairs of atoms, images included, in evenly spaced frames: a Histogram."""
 
     r_max: float
@@ -92,20 +91,17 @@ class PairDistances(PerFrame[Counted]):
     bins: int
     max_frames: int
 
-    def frames(self, subject: Subject) -> IntArray:
-        return subject.spread(self.max_frames)
-
     def cutoff(self, subject: Subject) -> float:
         return self.r_max
 
     def start(self, subject: Subject) -> Counted:
         size = len(subject.species)
-        shape = (self._blocks(subject), size, size, self.bins)
+        shape = (self.blocks(subject), size, size, self.bins)
         return Counted(np.zeros(shape), np.zeros(shape))
 
     def add(self, state: Counted, frame: Frame) -> None:
         found = _count(frame.pairs(self.r_max), frame.subject, self.r_max, self.bins)
-        block = self._block(frame.subject)[self._order(frame)]
+        block = self.block_of(frame)
         state.counts[block] += found
         state.weighted[block] += frame.volume * found
 
@@ -114,7 +110,7 @@ class PairDistances(PerFrame[Counted]):
 
     def finish(self, state: Counted, subject: Subject) -> Histogram:
         names, number = subject.species, [len(atoms) for atoms in subject.atoms.values()]
-        flat = (self._blocks(subject), len(names) ** 2, self.bins)
+        flat = (self.blocks(subject), len(names) ** 2, self.bins)
         # each pair was found once, from either of its ends
         counts, weighted = (x + x.transpose(0, 2, 1, 3) for x in (state.counts, state.weighted))
         return Histogram(
@@ -122,21 +118,10 @@ class PairDistances(PerFrame[Counted]):
             np.linspace(0.0, self.r_max, self.bins + 1),
             counts.reshape(flat),
             weighted.reshape(flat),
-            np.bincount(self._block(subject)),
+            self.frames_per_block(subject),
             np.array([(a, b) for a in number for b in number]),
             float(subject.volumes[self.frames(subject)].mean()),
         )
-
-    def _blocks(self, subject: Subject) -> int:
-        return min(BLOCKS, len(self.frames(subject)))
-
-    def _block(self, subject: Subject) -> IntArray:
-        """The block of frames, whose spread gives the error, that each frame belongs to."""
-        count = len(self.frames(subject))
-        return np.arange(count) * min(BLOCKS, count) // count
-
-    def _order(self, frame: Frame) -> int:
-        return int(np.searchsorted(self.frames(frame.subject), frame.number))
 
 
 def _count(pairs: Pairs, subject: Subject, r_max: float, bins: int) -> FloatArray:
