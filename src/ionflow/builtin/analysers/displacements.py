@@ -90,13 +90,15 @@ class DisplacementMoments(PerAtom[Moments]):
     def _at(self, paths: FloatArray, lag: int) -> tuple[FloatArray, FloatArray]:
         """Means over origins (atom, moment); in blocks, summed over atoms (block, moment)."""
         squares = squared_displacements(paths, lag, self.max_origins)
-        moments = np.stack([squares, squares**2], axis=-1)
         starts = block_starts(squares.shape[1])
         lengths = np.diff([*starts, squares.shape[1]])
-        in_blocks = np.full((BLOCKS, 2), np.nan)
-        sums = np.add.reduceat(moments.sum(axis=0), starts, axis=0)
-        in_blocks[: len(starts)] = sums / lengths[:, None]
-        return moments.mean(axis=1), in_blocks
+        means, in_blocks = np.empty((len(squares), 2)), np.full((BLOCKS, 2), np.nan)
+        for moment in range(2):
+            means[:, moment] = squares.mean(axis=1)
+            sums = np.add.reduceat(squares.sum(axis=0), starts)
+            in_blocks[: len(starts), moment] = sums / lengths
+            np.square(squares, out=squares)
+        return means, in_blocks
 
     def merge(self, first: Moments, second: Moments) -> Moments:
         shared = {s: _both(first[s], second[s]) for s in first.keys() & second.keys()}
