@@ -51,7 +51,7 @@ class Follower:
             Naming frame and atom, if one moved too far for its image to be told.
         """
         cell = frame.cell if self._cell is None else _continued(self._cell, frame)
-        scaled = np.asarray(np.linalg.solve(cell.T, frame.positions.T).T, dtype=np.float64)
+        scaled: FloatArray = frame.positions @ np.linalg.inv(cell)
         if self._cell is not None:
             scaled -= np.rint(scaled - self._last)
             self._check(scaled, cell, frame)

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Final, Literal, cast
 
 import numpy as np
-import pandas as pd
 
 from ionflow.errors import DataError
 from ionflow.kinds import FloatArray
@@ -132,33 +131,36 @@ class _Parser:
 def _table(lines: Lines, count: int, names: list[str]) -> dict[str, Column]:
     """The columns of a frame's atoms, by id."""
     text = lines.take(count)
-    read = _parsed(text, names)
-    if read is None or len(read) != count:
-        raise ValueError(_explanation(text, names, lines.number - count))
-    table = {name: np.asarray(read[k].to_numpy()) for name, k in zip(names, read, strict=True)}
-    if "id" in table:
-        order = np.argsort(table["id"], kind="stable")
-        if (np.diff(table["id"][order]) == 0).any():
-            raise ValueError("an id is there twice")
-        table = {name: column[order] for name, column in table.items()}
-    return table
-
-
-def _parsed(text: bytes, names: list[str]) -> pd.DataFrame | None:
-    """A row for each line; None if one has more or fewer values, or text where numbers belong."""
+    first = text[: text.index(b"\n")].decode(errors="replace").split()
     try:
-        read = pd.read_csv(
-            BytesIO(text), sep=r"\s+", header=None, engine="c", keep_default_na=False
-        )
-    except pd.errors.ParserError:
-        return None
-    if read.shape[1] != len(names) or read.isna().to_numpy().any():
-        return None
-    numbers = [read[k] for k, name in enumerate(names) if name in NUMBERS]
-    return read if all(column.dtype.kind in "if" for column in numbers) else None
+        dtype = [(n, _dtype(n, word)) for n, word in zip(names, first, strict=True)]
+        rows = np.loadtxt(BytesIO(text), dtype=dtype, comments=None, ndmin=1, encoding="utf-8")
+    except ValueError as error:
+        raise ValueError(_explanation(text, names, lines.number - count) or error) from error
+    if len(rows) != count:
+        raise ValueError("there are blank lines among the atoms")
+    if "id" in names:
+        rows = rows[np.argsort(rows["id"], kind="stable")]
+        if (np.diff(rows["id"]) == 0).any():
+            raise ValueError("an id is there twice")
+    return {name: np.ascontiguousarray(rows[name]) for name in names}
+
+
+def _dtype(name: str, word: str) -> str:
+    """How a column is kept, told by its name or else by its first value."""
+    if name in NUMBERS:
+        return "i8" if name == "id" else "f8"
+    if word.lstrip("-").isdigit():
+        return "i8"
+    try:
+        float(word)
+    except ValueError:
+        return "U32"
+    return "f8"
 
 
 def _explanation(text: bytes, names: list[str], before: int) -> str:
+    """Which line has too few values or too many; "" if none."""
     for number, row in enumerate(text.splitlines(), before + 1):
         if row.startswith(b"ITEM:"):
             return f"line {number} begins another frame: there are fewer atoms than announced"
@@ -167,7 +169,7 @@ def _explanation(text: bytes, names: list[str], before: int) -> str:
                 f"line {number} has {len(row.split())} values for {len(names)} columns "
                 f"({' '.join(names)})"
             )
-    return "a value of an atom is not a number"
+    return ""
 
 
 def _matrix(table: Mapping[str, Column], names: tuple[str, ...]) -> FloatArray:
