@@ -332,7 +332,7 @@ def test_a_bad_quench_is_called_a_poor_glass(trajectory) -> None:
 
 
 def test_conformance_blocks_and_chunks(glass) -> None:
-    check_analyser(Chains(), glass)
+    check_analyser(Chains(cutoffs=GIVEN), glass)
     analyser = Chains(max_frames=8, cutoffs=GIVEN)
     (cut,) = together([analyser], glass, Blocks(frames=7, atoms=2))
     xr.testing.assert_allclose(cut, analyser.analyse(glass), rtol=1e-12)
