@@ -49,12 +49,12 @@ class DensityMap(WithRoles):
     """Voxels along each vector of the cell."""
 
     smoothing_angstrom: float = Field(0.4, ge=0, le=3)
-    """Standard deviation of the Gaussian. It lowers barriers of its own width; more than about
-    0.7 voxels, or it does not smooth."""
+    """Standard deviation of the Gaussian, better more than 0.7 voxels. It lowers barriers that are
+    not much wider. Places within 1.5 times that of where an ion was seen count as visited."""
 
     min_depth_kT: float = Field(1.0, ge=0, le=20)
-    """Basins whose minimum is less than this below the saddle that leads out are part of the
-    next."""
+    """Basins whose minimum is less than this, or less than three standard errors, below the saddle
+    that leads out are part of the next."""
 
     tolerance_kT: float = Field(0.5, gt=0)
     """How far the barriers of the two halves may differ to count as converged."""
@@ -129,7 +129,7 @@ class DensityMap(WithRoles):
             percolation(basins),
             np.stack([percolation(basins_of(part.free_energy)) for part in parts]),
             _difference(parts),
-            network_of(basins, self.min_depth_kT),
+            network_of(basins, self.min_depth_kT, whole.visits),
             kT,
             self.tolerance_kT,
             cell,
@@ -150,7 +150,7 @@ class DensityMap(WithRoles):
             "method": (
                 f"visits on {self.points}^3 voxels, smoothed by a periodic Gaussian of "
                 f"{self.smoothing_angstrom:g} angstrom; basins by steepest descent, those less "
-                f"than {self.min_depth_kT:g} kT deep merged"
+                f"than {self.min_depth_kT:g} kT or three standard errors deep merged"
             ),
             "definition": "F = -kT ln(rho / max rho)",
             "doi": "10.1007/s00454-002-2885-2",

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from ionflow.kinds import FloatArray
 from ionflow.passes import IntArray
 
-#: a voxel counts as visited with at least the density that one visit makes so many widths away
-REACH_WIDTHS = 2.0
+BoolArray = npt.NDArray[np.bool_]
+
+#: a voxel counts as visited if an ion was seen within so many widths of the Gaussian
+REACH_WIDTHS = 1.5
 
 
 @dataclass(frozen=True)
@@ -21,34 +24,55 @@ class Landscape:
     """(a, b, c) 1/Å³"""
     free_energy: FloatArray
     """(a, b, c) kT above its minimum; NaN where never visited"""
-    highest: float
-    """kT, the free energy of the least density that counts as visited"""
+    visits: float
+    """visits that the density at the minimum of the free energy rests on"""
 
     @property
     def voxels(self) -> int:
         """Number of voxels."""
         return self.density.size
 
+    @property
+    def highest(self) -> float:
+        """The highest free energy that is known, kT."""
+        return float(np.nanmax(self.free_energy))
+
 
 def landscape_of(counts: IntArray, frames: int, cell: FloatArray, width: float) -> Landscape:
     """F = −kT ln(ρ/max ρ) from visits, smoothed by a periodic Gaussian.
+
+    The variance of a density smoothed by a Gaussian is ρ/(frames (4πw²)^{3/2}) for visits that
+    are independent, as if it had been counted in that volume.
 
     Parameters
     ----------
     counts : (a, b, c) visits
     frames : that they were counted in
     cell : (vector, xyz) Å
-    width : standard deviation of the Gaussian, Å; 0 leaves the visits as they are
+    width : standard deviation w of the Gaussian, Å; 0 leaves the visits as they are
     """
     voxel = abs(float(np.linalg.det(cell))) / counts.size
     density = smoothed(counts / (frames * voxel), cell, width)
-    peak = max(voxel, (2 * np.pi * width**2) ** 1.5)
-    least = np.exp(-(REACH_WIDTHS**2) / 2) / (frames * peak)
-    ratio = density / density.max()
-    floor = least / density.max()
-    with np.errstate(divide="ignore"):
-        free = np.where(ratio >= floor, -np.log(ratio), np.nan)
-    return Landscape(density, free, float(-np.log(floor)))
+    near = around(counts > 0, cell, REACH_WIDTHS * width) & (density > 0)
+    ratio = np.where(near, density / density.max(), 1.0)
+    free = np.where(near, -np.log(ratio), np.nan)
+    volume = max(voxel, (4 * np.pi * width**2) ** 1.5)
+    return Landscape(density, free - np.nanmin(free), float(density.max()) * frames * volume)
+
+
+def around(mask: BoolArray, cell: FloatArray, reach: float) -> BoolArray:
+    """Voxels whose centre lies within `reach` (Å) of that of one in the mask, or in the mask."""
+    if not reach > 0:
+        return mask
+    shape = np.array(mask.shape)
+    index = np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"), axis=-1)
+    scaled = index / shape
+    # right up to half of the least height of the cell, as far as anyone would smooth
+    apart = np.linalg.norm((scaled - np.round(scaled)) @ cell, axis=-1)
+    near = np.fft.rfftn(apart <= reach) * np.fft.rfftn(mask)
+    found = np.fft.irfftn(near, mask.shape, axes=(0, 1, 2)) > 0.5
+    inside: BoolArray = found | mask
+    return inside
 
 
 def smoothed(values: FloatArray, cell: FloatArray, width: float) -> FloatArray:

@@ -111,7 +111,7 @@ def _grid(mapped: Mapped) -> dict[str, Labelled]:
             "free energy of a mobile ion above its minimum; NaN where never visited",
         ),
         "highest_free_energy": labelled(
-            (), whole.highest * mapped.kT, "eV", "free energy above which a place is not visited"
+            (), whole.highest * mapped.kT, "eV", "highest free energy that is known"
         ),
         "density_difference": labelled(
             (),

@@ -10,6 +10,9 @@ from ionflow.builtin.analysers.basins import Basins, Image, Saddles, lowest
 from ionflow.kinds import FloatArray
 from ionflow.passes import IntArray
 
+#: basins are told apart if the saddle between them stands out by so many standard errors
+ERRORS = 3.0
+
 
 @dataclass
 class Joined:
@@ -105,15 +108,22 @@ class Network:
     saddles: Saddles
 
 
-def network_of(basins: Basins, least: float) -> Network:
-    """Basins merged across saddles that are less than `least` above the shallower of two.
+def network_of(basins: Basins, least: float, visits: float = np.inf) -> Network:
+    """Basins merged across saddles that are hardly above the shallower of two.
 
     Saddles are taken in ascending order. Where one joins two regions, the one whose minimum is
-    higher is merged into the basin on the other side if the saddle is not `least` above that
-    minimum (persistence; Edelsbrunner, Letscher and Zomorodian, doi:10.1007/s00454-002-2885-2).
+    higher is merged into the basin on the other side if the saddle is not `least`, and not three
+    standard errors, above that minimum (persistence; Edelsbrunner, Letscher and Zomorodian,
+    doi:10.1007/s00454-002-2885-2).
+
+    Parameters
+    ----------
+    basins : of a free energy, kT
+    least : kT
+    visits : that the free energy rests on where it is 0; elsewhere they are fewer by exp(−F)
     """
-    count, depth = len(basins.minimum), basins.depth
-    regions, nodes = Joined.of(count), Joined.of(count)
+    depth = basins.depth
+    regions, nodes = Joined.of(len(depth)), Joined.of(len(depth))
     for one, other, image, height in basins.saddles.rows():
         (low, _), (high, _) = regions.find(one), regions.find(other)
         if low == high:
@@ -121,9 +131,21 @@ def network_of(basins: Basins, least: float) -> Network:
         # the root of a region, as of a node, is its lowest basin
         ends = (one, other, image) if depth[low] <= depth[high] else _reversed(one, other, image)
         regions.join(*ends)
-        if height - max(depth[low], depth[high]) < least:
-            nodes.join(*ends)
+        bottom = max(depth[low], depth[high])
+        if height - bottom < max(least, ERRORS * _error(bottom, height, visits)):
+            _absorb(nodes, depth, ends)
     return _merged(basins, nodes)
+
+
+def _error(bottom: float, height: float, visits: float) -> float:
+    """Standard error of the difference of two free energies, kT."""
+    return float(np.sqrt((np.exp(bottom) + np.exp(height)) / visits))
+
+
+def _absorb(nodes: Joined, depth: FloatArray, ends: tuple[int, int, Image]) -> None:
+    """Make two nodes one, whose root is the lower of the two."""
+    (one, _), (other, _) = nodes.find(ends[0]), nodes.find(ends[1])
+    nodes.join(*(ends if depth[one] <= depth[other] else _reversed(*ends)))
 
 
 def _reversed(one: int, other: int, image: Image) -> tuple[int, int, Image]:
