@@ -57,6 +57,7 @@ def ionflow_analysers() -> Sequence[type[Analyser]]:
     from ionflow.builtin.analysers.non_gaussian import NonGaussian
     from ionflow.builtin.analysers.onsager import Onsager
     from ionflow.builtin.analysers.rdf import Rdf
+    from ionflow.builtin.analysers.residence import Residence
     from ionflow.builtin.analysers.tetrahedra import Tetrahedra
     from ionflow.builtin.analysers.transference import Transference
     from ionflow.builtin.analysers.vacf import Vacf
@@ -79,6 +80,7 @@ def ionflow_analysers() -> Sequence[type[Analyser]]:
         NonGaussian,
         Onsager,
         Rdf,
+        Residence,
         Tetrahedra,
         Transference,
         Vacf,

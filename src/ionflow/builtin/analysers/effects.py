@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -110,8 +110,11 @@ class Decomposition:
     @cached_property
     def effects(self) -> dict[str, Effect]:
         """By factor, with "rest", what main effects leave, and "all", between all materials."""
-        factors = {name: self._factor(name) for name in self.sample.levels}
-        return {**factors, REST: self._term(REST), ALL: self._term(ALL)}
+        return {term: self.effect(term) for term in (*self.sample.levels, REST, ALL)}
+
+    def effect(self, term: str) -> Effect:
+        """What one factor explains, or what "rest" or "all" stand for."""
+        return self._factor(term) if term in self.sample.levels else self._term(term)
 
     @cached_property
     def classical(self) -> dict[str, Classical]:
@@ -128,15 +131,21 @@ class Decomposition:
             for name, effect in found.items()
         }
 
+    @cached_property
+    def _main(self) -> tuple[FloatArray, int]:
+        """Projection on all main effects."""
+        return _span(self.sample.design())
+
     def _projection(self, term: str) -> tuple[FloatArray, int]:
         """(material, material) projection on what a term can explain, and its rank."""
         sample = self.sample
+        whole = np.eye(sample.count), sample.count
         if term == ALL:
-            wide, narrow = (np.eye(sample.count), sample.count), _span(np.ones((sample.count, 1)))
+            wide, narrow = whole, _span(np.ones((sample.count, 1)))
         elif term == REST:
-            wide, narrow = (np.eye(sample.count), sample.count), _span(sample.design())
+            wide, narrow = whole, self._main
         else:
-            wide, narrow = _span(sample.design()), _span(sample.design(term))
+            wide, narrow = self._main, _span(sample.design(term))
         return wide[0] - narrow[0], wide[1] - narrow[1]
 
     def _noise(self, projection: FloatArray) -> Noise:
@@ -146,16 +155,19 @@ class Decomposition:
         levels = self.sample.of(name)
         if len(levels) < 2:
             return Effect("one level", levels=len(levels))
-        if self._projection(name)[1] < len(levels) - 1:
+        projection, dof = self._projection(name)
+        if dof < len(levels) - 1:
             return Effect("confounded", levels=len(levels))
-        return self._term(name, len(levels))
+        found = self._explained(projection, dof, len(levels))
+        return replace(found, **_contrasts(self.sample, name))
 
-    def _term(self, term: str, levels: int = 0) -> Effect:
+    def _term(self, term: str) -> Effect:
         projection, dof = self._projection(term) if self.sample.count else (np.empty((0, 0)), 0)
-        if dof < 1:
-            return Effect("too few materials", levels=levels)
+        return self._explained(projection, dof) if dof else Effect("too few materials")
+
+    def _explained(self, projection: FloatArray, dof: int, levels: int = 0) -> Effect:
         y, noise = self.sample.values, self._noise(projection)
-        squares = float(y @ projection @ y)
+        squares = max(0.0, float(y @ projection @ y))
         scale = self.sample.count - 1
         bounds = tuple(noise.bounds(squares, level) for level in LEVELS.values())
         told: Verdict = "resolved, one glass each" if self.one_glass else "resolved"
@@ -166,7 +178,6 @@ class Decomposition:
             max(0.0, squares - noise.mean) / scale,
             tuple((low / scale, high / scale) for low, high in bounds),
             squares,
-            **(_contrasts(self.sample, term) if levels else {}),
         )
 
 

@@ -13,6 +13,8 @@ Interval = tuple[float, float]
 
 #: beyond this, a noncentral χ² is as good as the square of a normal variable
 _LARGE = 1e4
+#: below this, the probability of an x is that of no x at all
+_NOTHING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,8 @@ def noncentrality(x: float, dof: float, level: float) -> Interval:
     >>> [round(end, 2) for end in noncentrality(20.0, 2, 0.95)]
     [5.56, 40.17]
     """
-    from scipy.stats import chi2, ncx2, norm
+    from scipy.special import chndtr
+    from scipy.stats import chi2, norm
 
     tail = 0.5 - level / 2
     if x > _LARGE:
@@ -81,9 +84,11 @@ def noncentrality(x: float, dof: float, level: float) -> Interval:
         return max(0.0, below), above
 
     def solve(probability: float) -> float:
-        return _root(lambda nc: float(ncx2.cdf(x, dof, nc)) - probability, x)
+        return _root(lambda nc: float(chndtr(x, dof, nc)) - probability, x)
 
     central = float(chi2.cdf(x, dof))
+    if central < _NOTHING:
+        return 0.0, float(-2 * np.log(tail))  # the limit for x to 0
     return solve(1 - tail) if central > 1 - tail else 0.0, solve(tail * central)
 
 
