@@ -76,7 +76,7 @@ class Decay:
         known = {kind: error for kind, error in errors.items() if np.isfinite(error)}
         if not known or not np.isfinite(rows[0]):
             return Estimate(float(rows[0]), parts=errors)
-        # the largest of several is hardly small by chance: Student's t with the sum of their degrees
+        # the largest of several is hardly small by chance: t with the sum of their degrees
         dof = sum(parts[kind][1] for kind in known)
         return Estimate(float(rows[0]), max(known.values()), dof, errors)
 
