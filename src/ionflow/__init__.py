@@ -46,6 +46,8 @@ def plugins() -> "Registry":
 def __getattr__(name: str) -> Any:
     from importlib import import_module
 
+    if name == "plot":
+        return import_module("ionflow.plot")
     if name not in _LAZY:
         raise AttributeError(f"module 'ionflow' has no attribute {name!r}")
     return getattr(import_module(_LAZY[name]), name)
@@ -67,6 +69,7 @@ __all__ = [
     "from_ase",
     "hookimpl",
     "open",
+    "plot",
     "plugins",
     "read",
     "run",
