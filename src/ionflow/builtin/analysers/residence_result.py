@@ -81,6 +81,11 @@ class Residences:
     gap: int
     label_gap: int
 
+    @property
+    def lag_frames(self) -> IntArray:
+        """(lag,) from 0, in frames"""
+        return whole_words(self.lags)
+
     def found(self, blocks: int, min_events: int, max_tail: float) -> Found:
         """All of them.
 
@@ -92,7 +97,7 @@ class Residences:
         seen = self.occupancy
         groups = Groups.of(seen.ions, seen.centres, len(seen.frames), blocks)
         labels = settled(seen.labels, self.label_gap)
-        lags = whole_words(self.lags)
+        lags = self.lag_frames
         counting = Counting(labels, len(ENVIRONMENTS), lags, self.gap, groups)
         counts, possible = counting.count(seen), counting.possible(seen.ions)
         rows = [
