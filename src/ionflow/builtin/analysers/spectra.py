@@ -90,18 +90,22 @@ class Level:
     dof: float
 
 
-def level_of(running: Jackknife, told: bool, aliased: bool) -> Level:
-    """The mean of the second half of a running integral, if it is level there."""
+def level_of(running: Jackknife, told: bool, obstacle: str) -> Level:
+    """The mean of the second half of a running integral, if it is level there.
+
+    Parameters
+    ----------
+    running : (lag,)
+    told : whether blocks of origins are longer than the longest lag
+    obstacle : the verdict, if it is known already that there is no D; else ""
+    """
     half, late = (int(f * (running.whole.shape[-1] - 1)) for f in (0.5, 0.75))
     mean = running.map(lambda curve: curve[..., half:].mean(axis=-1))
     rise = running.map(lambda curve: curve[..., late:].mean(-1) - curve[..., half:late].mean(-1))
     value, stderr, dof = (float(x) for x in (mean.whole, mean.stderr(told), mean.dof(told)))
-    verdict = "converged"
-    if aliased:
-        verdict = "aliased"
-    elif abs(rise.whole) > LEVEL_STDERRS * rise.stderr(told):
-        verdict = "not converged"
-    elif not value > 2 * stderr:
-        verdict = "undecided"
-    sound = verdict == "converged"
-    return Level(verdict, value, stderr, dof) if sound else Level(verdict, np.nan, np.nan, np.nan)
+    bent = abs(rise.whole) > LEVEL_STDERRS * rise.stderr(told)
+    unclear = "" if value > 2 * stderr else "undecided"
+    verdict = obstacle or ("not converged" if bent else unclear)
+    if verdict:
+        return Level(verdict, np.nan, np.nan, np.nan)
+    return Level("converged", value, stderr, dof)
