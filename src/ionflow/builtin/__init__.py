@@ -39,6 +39,7 @@ def ionflow_engines() -> Sequence[type[Engine]]:
 @hookimpl
 def ionflow_analysers() -> Sequence[type[Analyser]]:
     """Structure and transport."""
+    from ionflow.builtin.analysers.angles import AngleDistributions
     from ionflow.builtin.analysers.arrhenius import (
         Arrhenius,
         ArrheniusConductivity,
@@ -64,6 +65,7 @@ def ionflow_analysers() -> Sequence[type[Analyser]]:
     from ionflow.builtin.analysers.van_hove import VanHove
 
     return [
+        AngleDistributions,
         Arrhenius,
         ArrheniusConductivity,
         ArrheniusResidence,
