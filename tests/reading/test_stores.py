@@ -100,6 +100,17 @@ def test_options_of_a_store(path, tmp_path):
         ionflow.read(tmp_path / "a.zarr", out=tmp_path / "b.zarr")
 
 
+def test_numeric_species_of_a_store_can_be_told_their_charges(walk, write_dump, tmp_path):
+    path = write_dump(tmp_path / "b.lammpstrj", walk("cubic"), "id type xu yu zu")
+    ionflow.read(path, timestep_fs=2, species="type", out=tmp_path / "b.zarr")
+    told = {"charges": {1: 1, 2: 3, 3: -1}, "masses": {1: 6.94, 2: 26.98, 3: 35.45}}
+    read = ionflow.read(tmp_path / "b.zarr", **told, temperature_K=800)
+    assert read["species"].values[[0, 4, 8]].tolist() == ["1", "2", "3"]
+    assert read["charge"].values[[0, 4, 8]].tolist() == [1, 3, -1]
+    assert (read["temperature"] == 800).all()
+    assert read.attrs["temperature_from"] == "as told"
+
+
 @pytest.fixture(scope="module", params=[True, False], ids=["sealed", "live"])
 def run(request, synthetic, tmp_path_factory) -> view.Run:
     root = tmp_path_factory.mktemp("stores") / "run"

@@ -15,6 +15,10 @@ from ionflow.report.rounding import between, short, uncertain
 
 #: rows of one variable
 MOST_ROWS = 12
+#: values along a dim of numbers from which on a variable is a curve
+CURVE = 8
+#: variables named of a result without headline numbers
+MOST_NAMES = 6
 
 
 def about(trajectory: xr.Dataset) -> RenderableType:
@@ -54,8 +58,10 @@ def headlines(results: dict[str, xr.Dataset]) -> RenderableType:
 
 
 def _contents(result: xr.Dataset) -> str:
+    names = [str(name) for name in result.data_vars]
+    more = f", … {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
     sizes = ", ".join(f"{dim} {size}" for dim, size in result.sizes.items())
-    return f"{', '.join(map(str, result.data_vars))} ({sizes})"
+    return f"{', '.join(names[:MOST_NAMES])}{more} ({sizes})"
 
 
 Row = tuple[str, str, str, str, str, str]
@@ -64,17 +70,19 @@ Row = tuple[str, str, str, str, str, str]
 def _rows(result: xr.Dataset) -> Iterator[Row]:
     for name in _headline_names(result):
         variable = result[name]
-        places = list(np.ndindex(variable.shape))
-        for place in places[:MOST_ROWS]:
-            at = dict(zip(map(str, variable.dims), place, strict=True))
-            yield _row(result, name, at)
-        if len(places) > MOST_ROWS:
-            yield (f"… {len(places) - MOST_ROWS} more", "", "", "", "", "")
+        places = [dict(zip(map(str, variable.dims), p, strict=True))
+                  for p in np.ndindex(variable.shape)]  # fmt: skip
+        told = [row for at in places if (row := _row(result, name, at))]
+        yield from told[:MOST_ROWS]
+        if len(told) > MOST_ROWS:
+            yield (f"… {len(told) - MOST_ROWS} more", "", "", "", "", "")
+        if len(told) < len(places):
+            yield (f"… {len(places) - len(told)} without a number", "", "", "", "", "")
 
 
 def _headline_names(result: xr.Dataset) -> list[str]:
-    """Variables of at most two dims with an interval: their own, or the only one there is."""
-    known = [str(name) for name in result.data_vars if result[name].ndim <= 2]
+    """Variables, no curves, that have an interval: their own, or the only one there is."""
+    known = [str(name) for name in result.data_vars if not _is_curve(result[name])]
     own = [name for name in known if f"{name}_ci95" in result or f"{name}_ci68" in result]
     if "ci68" in result:
         dims = set(result["ci68"].dims) - {"bound"}
@@ -83,18 +91,32 @@ def _headline_names(result: xr.Dataset) -> list[str]:
     return list(dict.fromkeys(own))
 
 
-def _row(result: xr.Dataset, name: str, at: dict[str, int]) -> Row:
+def _is_curve(variable: xr.DataArray) -> bool:
+    long = [dim for dim, size in variable.sizes.items() if size > CURVE]
+    named = [dim for dim in long if dim in variable.coords and variable[dim].dtype.kind in "UOT"]
+    return variable.ndim > 2 or len(named) < len(long)
+
+
+def _row(result: xr.Dataset, name: str, at: dict[str, int]) -> Row | None:
+    """A number with all that is told of it; None if there is neither a number nor a reason."""
     variable = result[name].isel(at)
     value, stderr = float(variable), _number(result, f"{name}_stderr", at)
-    labels = [str(variable.coords[d].values) if d in variable.coords else f"{d} {i}"
-              for d, i in at.items()]  # fmt: skip
-    shown = uncertain(value, stderr)
-    bound = _number(result, "upper_bound", at)
-    if not np.isfinite(value) and np.isfinite(bound):
-        shown = f"< {short(bound, 2)}"
-    units = str(variable.attrs.get("units", "")).removesuffix("1") or ""
-    return (name, ", ".join(labels), shown, _interval(result, name, at, value), units,
-            _text(result, "verdict", at))  # fmt: skip
+    bound, verdict = _number(result, "upper_bound", at), _text(result, "verdict", at)
+    if not (np.isfinite(value) or np.isfinite(bound) or verdict):
+        return None
+    bounded = not np.isfinite(value) and np.isfinite(bound)
+    shown = f"< {short(bound, 2)}" if bounded else uncertain(value, stderr)
+    units = str(variable.attrs.get("units", ""))
+    return (name, _place(variable, at), shown, _interval(result, name, at, value),
+            "" if units == "1" else units, verdict)  # fmt: skip
+
+
+def _place(variable: xr.DataArray, at: dict[str, int]) -> str:
+    labels = (
+        str(variable.coords[dim].values) if dim in variable.coords else f"{dim} {i}"
+        for dim, i in at.items()
+    )  # fmt: skip
+    return ", ".join(labels)
 
 
 def _at(result: xr.Dataset, name: str, at: dict[str, int]) -> xr.DataArray | None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _TAKEN = {"positions", "numbers", "momenta", "initial_charges", "masses", "forces"}
 # ASE's readers raise whatever their parsing trips over
 _UNREADABLE = (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError,
-               AssertionError, StopIteration, EOFError, SyntaxError)  # fmt: skip
+               AssertionError, StopIteration, EOFError, SyntaxError, MemoryError)  # fmt: skip
 
 
 def of_atoms(images: Iterable[Atoms]) -> Iterator[Snapshot]:
@@ -123,9 +123,9 @@ def _xyz_frame(lines: Lines, where: str) -> Snapshot:
     text = f"{count}\n{lines.take(count + 1).decode()}"
     try:
         (atoms,) = read_xyz(StringIO(text), 0)
+        return snapshot(atoms, where)
     except _UNREADABLE as error:
         raise ValueError(f"{type(error).__name__}: {error}") from error
-    return snapshot(atoms, where)
 
 
 def traj(path: Path, reading: Reading, notes: Notes) -> Iterator[Snapshot]:
@@ -145,11 +145,11 @@ def traj(path: Path, reading: Reading, notes: Notes) -> Iterator[Snapshot]:
     with reader:
         for number in range(len(reader)):
             try:
-                image = reader[number]
+                found = snapshot(reader[number], f"frame {number}")
             except _UNREADABLE as error:
                 _cut_short(path, number, len(reader), error, reading, notes)
                 return
-            yield snapshot(image, f"frame {number}")
+            yield found
 
 
 def _cut_short(

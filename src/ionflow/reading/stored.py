@@ -59,6 +59,8 @@ def _relabelled(data: xr.Dataset, reading: Reading, told: set[str]) -> xr.Datase
     asked = told & {"species", "charges", "masses"}
     if not asked:
         return data
+    if reading.species is None and "species" in data.coords:
+        reading = reading.model_copy(update={"species": "species"})
     notes: Notes = {}
     who = identity(_labels(data), reading, notes)
     found = {"charges": ("charge", who.charges), "masses": ("mass", who.masses)}
