@@ -281,8 +281,7 @@ def test_events_are_listed_in_order_of_time(hopping) -> None:
 
 
 def test_keeps_the_contract_of_an_analyser(hopping) -> None:
-    check_analyser(HopAnalysis(shuffles=2))
-    check_analyser(HopAnalysis(frame="none"), hopping(7, 0.05, frames=300))
+    check_analyser(HopAnalysis(frame="none", shuffles=2), hopping(7, 0.05, frames=300))
 
 
 def test_what_cannot_be_analysed_is_an_error(hopping, trajectory, walk, rng) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -64,28 +67,40 @@ def around(mask: BoolArray, cell: FloatArray, reach: float) -> BoolArray:
     """Voxels whose centre lies within `reach` (Å) of that of one in the mask, or in the mask."""
     if not reach > 0:
         return mask
-    shape = np.array(mask.shape)
-    index = np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"), axis=-1)
-    scaled = index / shape
-    # right up to half of the least height of the cell, as far as anyone would smooth
-    apart = np.linalg.norm((scaled - np.round(scaled)) @ cell, axis=-1)
-    near = np.fft.rfftn(apart <= reach) * np.fft.rfftn(mask)
-    found = np.fft.irfftn(near, mask.shape, axes=(0, 1, 2)) > 0.5
-    inside: BoolArray = found | mask
-    return inside
+    ball = np.zeros(mask.shape, dtype=np.bool_)
+    for squared in _squared_distances(mask.shape, cell, reach):
+        ball |= squared <= reach**2
+    found: BoolArray = (_convolved(mask, ball) > 0.5) | mask
+    return found
 
 
 def smoothed(values: FloatArray, cell: FloatArray, width: float) -> FloatArray:
-    """Convolved with a periodic Gaussian, by its Fourier coefficients exp(−w²G²/2).
+    """Convolved with a periodic Gaussian, in any cell; the sum is kept.
 
-    Right in any cell; the sum is kept.
+    The Gaussian is taken at the places of voxels: one much narrower than a voxel does nothing,
+    and none makes ripples, as its Fourier coefficients would.
     """
     if not width > 0:
         return values
-    waves = [np.fft.fftfreq(n, 1 / n) for n in values.shape[:2]]
-    waves.append(np.fft.rfftfreq(values.shape[2], 1 / values.shape[2]))
-    h = np.stack(np.meshgrid(*waves, indexing="ij"), axis=-1)
-    squared = ((2 * np.pi * h @ np.linalg.inv(cell).T) ** 2).sum(axis=-1)
-    spectrum = np.fft.rfftn(values) * np.exp(-0.5 * width**2 * squared)
-    # ripples of a Gaussian narrower than a voxel, and rounding, can be negative
-    return np.maximum(np.fft.irfftn(spectrum, values.shape, axes=(0, 1, 2)), 0.0)
+    kernel = np.zeros(values.shape)
+    for squared in _squared_distances(values.shape, cell, 5 * width):
+        kernel += np.exp(-squared / (2 * width**2))
+    return np.maximum(_convolved(values, kernel / kernel.sum()), 0.0)
+
+
+def _convolved(values: Any, kernel: Any) -> FloatArray:
+    spectrum = np.fft.rfftn(values) * np.fft.rfftn(kernel)
+    convolved: FloatArray = np.fft.irfftn(spectrum, values.shape, axes=(0, 1, 2))
+    return convolved
+
+
+def _squared_distances(
+    shape: tuple[int, ...], cell: FloatArray, reach: float
+) -> Iterator[FloatArray]:
+    """Squared distances (Å²) of voxels from images of the first of the grid, all within reach."""
+    scaled = np.stack(np.meshgrid(*[np.arange(n) / n for n in shape], indexing="ij"), axis=-1)
+    nearest = (scaled - np.round(scaled)) @ cell
+    # within half of the least height of the cell there is one image
+    single = reach < 0.5 / np.linalg.norm(np.linalg.inv(cell), axis=0).max()
+    for image in [(0, 0, 0)] if single else product((-1, 0, 1), repeat=3):
+        yield ((nearest + np.array(image) @ cell) ** 2).sum(axis=-1)
