@@ -113,17 +113,17 @@ def split(start: IntArray, stop: IntArray, points: IntArray) -> tuple[IntArray, 
 class LifeTable:
     """How long origins were seen to stay, by group of origins."""
 
-    escapes: npt.NDArray[np.int32]
+    escapes: npt.NDArray[np.int64]
     """(group, lag) origins whose pair has left that many frames later, and not before; in the last
     column, those that left later still"""
-    losses: npt.NDArray[np.int32]
+    losses: npt.NDArray[np.int64]
     """(group, lag) origins whose pair was last seen, together, that many frames later; likewise"""
 
     @classmethod
     def empty(cls, groups: int, longest: int) -> LifeTable:
         """Of no origins yet, for lags up to `longest` frames."""
         shape = (groups, longest + 2)
-        return cls(np.zeros(shape, dtype=np.int32), np.zeros(shape, dtype=np.int32))
+        return cls(np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64))
 
     def add(self, origins: Runs, group: IntArray, piece: IntArray, of: Pieces) -> None:
         """Take in every frame of some runs as an origin.
@@ -157,7 +157,7 @@ class LifeTable:
         """
         each = []
         for table in (self.escapes, self.losses):
-            total = table[whole].sum(axis=0, dtype=np.int32)
+            total = table[whole].sum(axis=0, dtype=np.int64)
             each.append(np.concatenate([total[None], total - table]))
         return LifeTable(*each)
 
@@ -178,12 +178,12 @@ class LifeTable:
         return np.where(lags == 0, first[:, None], chosen)
 
 
-def _count(table: npt.NDArray[np.int32], group: IntArray, least: IntArray, most: IntArray) -> None:
+def _count(table: npt.NDArray[np.int64], group: IntArray, least: IntArray, most: IntArray) -> None:
     """Add one in every column from `least` to `most` of a group; the last takes those beyond."""
     rows, last = len(table), table.shape[1] - 1
     beyond = np.maximum(most - np.maximum(least, last) + 1, 0)
-    table[:, last] += np.bincount(group, beyond, minlength=rows).astype(np.int32)
+    table[:, last] += np.bincount(group, beyond, minlength=rows).astype(np.int64)
     width = last + 1
     steps = np.bincount(group * width + np.minimum(least, last), minlength=rows * width)
     steps -= np.bincount(group * width + np.minimum(most + 1, last), minlength=rows * width)
-    table[:, :last] += np.cumsum(steps.reshape(rows, width), axis=1, dtype=np.int32)[:, :last]
+    table[:, :last] += np.cumsum(steps.reshape(rows, width), axis=1, dtype=np.int64)[:, :last]
