@@ -19,8 +19,8 @@ Coords: `time` (ps, the index of its dim), `step` (time), `element` (atom, str; 
 NaN where unknown), `charge` (atom, e; formal; zeros where unknown), `xyz` = x, y, z,
 `voigt` = xx yy zz yz xz xy, and, inside a run, one scalar coord for each axis of the scan, and
 `replica`. `attrs`: `timestep_fs`, `stage`, `ensemble`; of a trajectory that was read from elsewhere
-(`ionflow.read`) also `source`, and where its numbers come from: `positions_from`, `charges_from`,
-`masses_from`, `velocities_from`, `temperature_from`.
+(`ionflow.read`) also `source`, and where its numbers come from: `time_from`, `positions_from`,
+`charges_from`, `masses_from`, `velocities_from`, `temperature_from`.
 """
 
 from __future__ import annotations

@@ -104,6 +104,9 @@ def test_energies_and_temperature_of_ase_files(walk, tmp_path, name):
     np.testing.assert_allclose(read["kinetic_energy"], energy, rtol=1e-6)
     assert read["species"].values.tolist() == ["1"] * 4 + ["2"] * 12 + ["3"] * 8
     assert read["time"].values[-1] == pytest.approx(0.39)
+    assert read.attrs["time_from"] == "frame_every = 5"
+    plain = ionflow.read(tmp_path / name, timestep_fs=2)
+    assert plain.attrs["time_from"].startswith("timestep_fs as the time between frames")
 
 
 @pytest.mark.parametrize(("name", "cut"), [("a.extxyz", 30), ("a.traj", 300)])

@@ -34,7 +34,7 @@ def about(trajectory: xr.Dataset) -> RenderableType:
         f"({', '.join(f'{name} {n}' for name, n in counts.items())}), "
         f"{len(time)} frames{interval}, {short(time[-1] - time[0])} ps"
     ]
-    told = ("positions_from", "charges_from", "masses_from", "velocities_from",
+    told = ("time_from", "positions_from", "charges_from", "masses_from", "velocities_from",
             "temperature_from", "truncated", "repeated")  # fmt: skip
     for name in told:
         if name in trajectory.attrs:

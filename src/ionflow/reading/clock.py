@@ -12,6 +12,8 @@ from ionflow.units import FS_PER_PS
 #: how far the file's own times and the duration of a step that was told may differ
 _TOLERANCE = 1e-3
 
+_ASSUMED = "timestep_fs as the time between frames: frame_every was not told"
+
 Timed = tuple[int, Snapshot]
 
 
@@ -57,6 +59,7 @@ class Clock:
         every = self._reading.frame_every
         for number, frame in enumerate(frames):
             if frame.step is None:
+                self._notes["time_from"] = f"frame_every = {every}" if every else _ASSUMED
                 yield number * (every or 1), frame
             elif every is not None:
                 raise DataError(
