@@ -1,10 +1,12 @@
-"""Pooling of independent estimates, and intervals."""
+"""Pooling of independent estimates, means of correlated series, and intervals."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import xarray as xr
 
 #: Probability of one and of two standard deviations of a normal variable, as they are named.
@@ -93,3 +95,78 @@ def interval(value: Any, stderr: Any, level: float, dof: Any = np.inf) -> tuple[
         return nu * value / quantile
 
     return end(0.5 + level / 2), end(0.5 - level / 2)
+
+
+@dataclass(frozen=True)
+class BlockedMean:
+    """The mean of a correlated series, with an error that knows of the correlation."""
+
+    mean: float
+    stderr: float
+    """NaN if the series is too short for its correlation to be known"""
+    dof: int
+    """degrees of freedom of the standard error: blocks less one"""
+    inefficiency: float
+    """values for each independent one; NaN with the standard error"""
+    least: float
+    """the largest standard error of any block length: what it is at least, if it is NaN"""
+
+    @property
+    def settled(self) -> bool:
+        """Whether the error is known."""
+        return bool(np.isfinite(self.stderr))
+
+    def bounds(self, level: float) -> tuple[float, float]:
+        """Central interval, by Student's t."""
+        half = float(student(level, max(self.dof, 1))) * self.stderr
+        return self.mean - half, self.mean + half
+
+
+def blocked(series: npt.ArrayLike) -> BlockedMean:
+    """Mean of an evenly spaced, stationary series by blocking.
+
+    Neighbours are averaged in pairs again and again; s_B² = var/(n_B − 1) of the n_B block means of
+    length B grows until blocks are independent (Flyvbjerg and Petersen, doi:10.1063/1.457480). The
+    shortest length with B³ > 2 n (s_B/s_1)⁴ balances the bias of short blocks against the noise of
+    few (Lee et al., doi:10.1103/PhysRevE.83.066706); where there is none the series is too short
+    and the error not known. The statistical inefficiency is (s_B/s_1)².
+
+    Parameters
+    ----------
+    series : (time,)
+
+    Returns
+    -------
+    BlockedMean; of a series that never changes, with no error.
+
+    Examples
+    --------
+    >>> independent = blocked(np.random.default_rng(0).normal(size=4000))
+    >>> 0.9 < independent.stderr * 4000**0.5 < 1.1
+    True
+    >>> blocked(np.cumsum(np.random.default_rng(0).normal(size=4000))).settled
+    False
+    """
+    values = np.asarray(series, dtype=np.float64)
+    mean = float(values.mean())
+    if np.ptp(values) <= 1e-12 * abs(mean):
+        return BlockedMean(mean, 0.0, len(values) - 1, 1.0, 0.0)
+    levels = _blocking(values)
+    if not levels:
+        return BlockedMean(mean, np.nan, 0, np.nan, np.nan)
+    least = max(square for _, _, square in levels) ** 0.5
+    for length, blocks, square in levels:
+        growth = square / levels[0][2]
+        if length**3 > 2 * len(values) * growth**2:
+            return BlockedMean(mean, square**0.5, blocks - 1, growth, least)
+    return BlockedMean(mean, np.nan, 0, np.nan, least)
+
+
+def _blocking(values: npt.NDArray[np.float64]) -> list[tuple[int, int, float]]:
+    """Length and number of blocks, and the squared error of their mean, by length."""
+    levels, length = [], 1
+    while len(values) >= 4:
+        levels.append((length, len(values), float(values.var()) / (len(values) - 1)))
+        values = values[len(values) % 2 :]
+        values, length = 0.5 * (values[::2] + values[1::2]), 2 * length
+    return levels

@@ -49,6 +49,7 @@ def ionflow_analysers() -> Sequence[type[Analyser]]:
     from ionflow.builtin.analysers.chemistry import Chemistry
     from ionflow.builtin.analysers.claims import Claims
     from ionflow.builtin.analysers.conductivity import Conductivity
+    from ionflow.builtin.analysers.density import Density
     from ionflow.builtin.analysers.density_map import DensityMap
     from ionflow.builtin.analysers.diffusion import Diffusion
     from ionflow.builtin.analysers.glass_spread import GlassSpread
@@ -73,6 +74,7 @@ def ionflow_analysers() -> Sequence[type[Analyser]]:
         Chemistry,
         Claims,
         Conductivity,
+        Density,
         DensityMap,
         Diffusion,
         GlassSpread,
