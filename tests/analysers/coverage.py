@@ -77,7 +77,7 @@ Sample = tuple[Mixture, np.ndarray]
 
 def free_walkers(rng: np.random.Generator, frames: int) -> Sample:
     """Independent Brownian ions."""
-    number, step = np.array([12, 6, 30]), np.array([0.5, 0.2, 0.3])
+    number, step = np.array([12, 6, 30]), np.array([0.8, 0.4, 0.6])
     mixture = Mixture(
         ("Li", "Al", "Cl"), number, np.array([1.0, 3.0, -1.0]), step**2, np.diag(number * step**2)
     )
@@ -110,7 +110,7 @@ def rattle(
 
 def correlated_pairs(rng: np.random.Generator, frames: int) -> Sample:
     """Pairs of like ions whose steps have a correlation of 0.6, so that H = 1/1.6 in the lab."""
-    step, rho = np.array([0.5, 0.1, 0.2]), 0.6
+    step, rho = np.array([0.8, 0.2, 0.4]), 0.6
     number, charge = np.array([16, 8, 40]), np.array([1.0, 3.0, -1.0])
     sums = number * step**2
     sums[0] *= 1 + rho
@@ -124,9 +124,9 @@ def correlated_pairs(rng: np.random.Generator, frames: int) -> Sample:
 def ionic_mixture(rng: np.random.Generator, frames: int) -> Sample:
     """Three species that conserve momentum, each with steps of its own and steps in common."""
     number, charge = np.array([10, 5, 25]), np.array([1.0, 3.0, -1.0])
-    own = np.array([0.45, 0.2, 0.3])
+    own = np.array([0.8, 0.4, 0.6])
     # what species share with three common noises
-    common = np.array([[0.10, 0.0, 0.04], [-0.05, 0.06, 0.03], [0.0, -0.03, 0.06]])
+    common = np.array([[0.20, 0.0, 0.08], [-0.10, 0.12, 0.06], [0.0, -0.06, 0.12]])
     sums = np.diag(number * own**2) + np.outer(number, number) * (common @ common.T)
     single = own**2 + (common**2).sum(axis=1)
     mixture = Mixture(("Li", "Al", "Cl"), number, charge, single, sums)

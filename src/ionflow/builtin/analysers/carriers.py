@@ -58,8 +58,12 @@ class WithClusters(DiffusiveFit, WithRoles):
             return "none: there are no network centres with anions"
         given = dict(self.cutoffs)
         try:
-            inner = bonds_between(subject, roles.centre, roles.anions, _of(given, roles.centre))
-            outer = bonds_between(subject, roles.alkali, roles.anions, _of(given, roles.alkali))
+            inner = bonds_between(
+                subject, roles.centre, roles.anions, cutoffs_of(given, roles.centre)
+            )
+            outer = bonds_between(
+                subject, roles.alkali, roles.anions, cutoffs_of(given, roles.alkali)
+            )
         except DataError as error:  # a gas has no bonds; its other conductivities are sound
             return f"none: {error}"
         free = ClusterCharges(inner, max_frames=self.cluster_frames)
@@ -101,8 +105,7 @@ class WithClusters(DiffusiveFit, WithRoles):
 
     def collective(self, subject: Subject, found: Mapping[str, Any]) -> tuple[Slope, FloatArray]:
         """Slope and MSD (lag,) of the displacement of all charge."""
-        first = self.terms(subject, found)["nernst_einstein"].first_lag()
-        return charge_slope(self, subject, found["charge"], first)
+        return charge_slope(self, subject, found, self.terms(subject, found)["nernst_einstein"])
 
     def cluster_attrs(self, subject: Subject) -> dict[str, str]:
         """How results state what clusters are, or why there are none."""
@@ -121,7 +124,7 @@ class WithClusters(DiffusiveFit, WithRoles):
         return attrs
 
 
-def _of(given: Mapping[str, float], species: Sequence[str]) -> dict[str, float]:
+def cutoffs_of(given: Mapping[str, float], species: Sequence[str]) -> dict[str, float]:
     """Cutoffs of pairs in which one of these species is."""
     return {pair: r for pair, r in given.items() if set(pair.split("-")) & set(species)}
 

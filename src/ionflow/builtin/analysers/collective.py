@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from pydantic import model_validator
 
+from ionflow.builtin.analysers.brownian import Curve
 from ionflow.builtin.analysers.correlation import cross_displacement, mean_squared_displacement
-from ionflow.builtin.analysers.estimator import Estimator, Parts
-from ionflow.builtin.analysers.regime import DiffusiveFit, Slope, slope_of
+from ionflow.builtin.analysers.estimator import Estimator
+from ionflow.builtin.analysers.regime import DiffusiveFit, Observed, Slope, block_ratio, slope_of
 from ionflow.builtin.analysers.roles import WithRoles
 from ionflow.builtin.analysers.slopes import species_slope
 from ionflow.builtin.analysers.terms import Terms
+from ionflow.builtin.analysers.windows import steady_start
 from ionflow.kinds import FloatArray
 from ionflow.passes import AnyMeasure, IntArray, Reference, Subject, Sums
 from ionflow.passes.running import Centre
@@ -43,42 +46,65 @@ class SpeciesSums(Sums):
         return np.concatenate([one, one * subject.charge]) if self.charged else one
 
 
-def path_slope(
-    fit: DiffusiveFit, path: FloatArray, lags: IntArray, first: float
-) -> tuple[Slope, FloatArray]:
-    """Slope of the MSD of a collective path, a single walker, and that MSD (lag,).
-
-    Parameters
-    ----------
-    fit : criteria
-    path : (part, xyz, time); the MSD is summed over the parts
-    lags : (lag,) frames
-    first : where its diffusive window starts at the earliest, frames
-    """
+def observed_path(path: FloatArray, lags: IntArray) -> Observed:
+    """The MSD of a collective path, a single walker, summed over its parts (part, xyz, time)."""
     frames = path.shape[-1]
+
+    def msd(piece: FloatArray, wanted: IntArray) -> FloatArray:
+        total: FloatArray = mean_squared_displacement(piece, wanted)[0].sum(axis=0)
+        return total
 
     def source(wanted: IntArray, parts: int) -> FloatArray:
         length = frames // parts
-        return np.stack(
-            [
-                mean_squared_displacement(path[..., p * length : (p + 1) * length], wanted)[0].sum(
-                    axis=0
-                )
-                for p in range(parts)
-            ]
-        )
+        pieces = (path[..., p * length : (p + 1) * length] for p in range(parts))
+        return np.stack([msd(piece, wanted) for piece in pieces])
 
-    # single ions have settled there
-    slope = slope_of(source, lags, frames, 1.0, fit, lambda _: lags >= first, settle=1.0)
-    return slope, source(lags, 1)[0]
+    return Observed(source, lags, frames, 1.0)
+
+
+def path_slope(
+    fit: DiffusiveFit, path: FloatArray, lags: IntArray, first: float
+) -> tuple[Slope, FloatArray]:
+    """Slope of the MSD of a collective path (part, xyz, time), and that MSD (lag,).
+
+    Parameters
+    ----------
+    first : from which lag (frames) it may be straight
+    """
+    observed = observed_path(path, lags)
+    return slope_of(observed, fit, lambda _: lags >= first), observed.curve().msd
 
 
 def charge_slope(
-    fit: DiffusiveFit, subject: Subject, path: FloatArray, first: float
+    fit: DiffusiveFit, subject: Subject, found: Mapping[str, Any], terms: Terms
 ) -> tuple[Slope, FloatArray]:
     """`path_slope` of the sum of all charges times positions, taken once for equal criteria."""
-    lags = fit.lag_frames(subject)
-    return subject.once(("charge", fit.criteria), lambda: path_slope(fit, path, lags, first))
+
+    def take() -> tuple[Slope, FloatArray]:
+        first = collective_start(fit, subject, found, terms)
+        return path_slope(fit, found["charge"], fit.lag_frames(subject), first)
+
+    return subject.once(("charge", fit.criteria), take)
+
+
+def collective_start(
+    fit: DiffusiveFit, subject: Subject, found: Mapping[str, Any], terms: Terms
+) -> float:
+    """From which lag (frames) a collective displacement may be straight; infinite if never.
+
+    What single ions add to it, Σ_s k_s MSD_s, shows the relaxation of cages, those of slow ions
+    of high charge among them, with far less noise than the collective displacement itself does.
+    """
+    lags, start = fit.lag_frames(subject), terms.first_lag()
+    if not np.isfinite(start):
+        return np.inf
+    msd = sum(
+        k * found["motion"][s].mean for s, k in zip(terms.species, terms.squares, strict=True)
+    )
+    # species share noise: together they are worth no more walkers than the one that adds most
+    walkers = found["independent"][terms.species[int(np.nanargmax(terms.values))]]
+    curve = Curve.of(lags, np.asarray(msd), subject.frames, walkers)
+    return float(lags[steady_start(curve, int(np.searchsorted(lags, start)))])
 
 
 @dataclass(frozen=True)
@@ -189,19 +215,46 @@ class Together:
 
     def _window(self) -> tuple[Slope, str]:
         """The slope whose estimator all elements share, and what it is the slope of."""
-        first = self.terms.first_lag()
         if self.charged:
-            slope = charge_slope(self.fit, self.subject, self.found["charge"], first)[0]
+            slope = charge_slope(self.fit, self.subject, self.found, self.terms)[0]
             if slope.estimator is not None:
                 return slope, "charge"
         paths = self.paths("barycentric")[: len(self.number)]
         scaled = paths / np.sqrt(self.number)[:, None, None]
+        first = collective_start(self.fit, self.subject, self.found, self.terms)
         return path_slope(self.fit, scaled, self.lags, first)[0], "trace"
 
-    @property
+    @cached_property
     def estimator(self) -> Estimator | None:
-        """None where neither the charge nor the trace is diffusive."""
-        return self.window.estimator
+        """None where neither the charge nor the trace is diffusive.
+
+        The spread over blocks, which a single path tells but roughly, is the mean of that of all.
+        """
+        known = self.window.estimator
+        if known is None:
+            return None
+        paths = self.paths("barycentric")[: len(self.number)]
+        ratios = [self._block_ratio(path[None], known) for path in paths]
+        if self.source == "charge":
+            ratios.append(self._block_ratio(self.found["charge"], known))
+        squares = [ratio**2 for ratio in ratios if np.isfinite(ratio)]
+        mean = float(np.mean(squares)) if squares else 1.0
+        return replace(known, inflation=max(1.0, mean) ** 0.5)
+
+    def _block_ratio(self, path: FloatArray, known: Estimator) -> float:
+        """NaN for one that has no slope."""
+        observed = observed_path(path, self.lags)
+        window = observed.curve().between(int(np.searchsorted(self.lags, known.lags[0])))
+        line = window.line()
+        return block_ratio(observed, window, line, self.fit)[0] if line.slope > 0 else np.nan
+
+    @property
+    def degrees_of_freedom(self) -> float:
+        """ν of the estimated matrix: 2 over the squared relative error of the slope."""
+        if self.estimator is None:
+            return np.nan
+        stderr = self.window.stderr_gls * self.estimator.inflation
+        return float(2 * (self.window.value / stderr) ** 2)
 
     def has(self, frame: str) -> bool:
         """Whether there is such a frame of reference."""
@@ -229,48 +282,3 @@ class Together:
         both = cross_displacement(np.concatenate([paths[:count], drift]), self.lags)
         own = own - 2 * both[:count, -1] - self.number[:, None] * both[-1, -1]
         return Motion(curves, own)
-
-
-@dataclass(frozen=True)
-class Ratio:
-    """The slope of single displacements over that of a collective one, and how it spreads."""
-
-    own: float
-    total: float
-    relative_variance: float
-    """of ln(own/total)"""
-
-    @property
-    def value(self) -> float:
-        """own/total"""
-        return self.own / self.total
-
-
-def single_over_collective(
-    estimator: Estimator, collective: Parts, own: Parts, number: FloatArray, independent: FloatArray
-) -> Ratio:
-    """Σ_s own_s over the slope of the sum of all paths, with the variance of its logarithm.
-
-    Both come from the same trajectory: for N equal, independent walkers, whose displacements have
-    a Wishart distribution with ν degrees of freedom, Var ln(own/total) = (2/ν)(1 − 1/N). In
-    general it is (2/ν)(1 + Σ_s own_s²/(n_s own²) − 2 Σ_s C_sJ²/(N_s own total)), where C_sJ is
-    what the path of species s shares with the sum J of all, N_s and n_s numbers of walkers and of
-    independent ones.
-
-    Parameters
-    ----------
-    collective : of the paths of each species, in the units in which they add up
-    own : slopes and intercepts (species,) of the sums of single displacements in those units
-    number, independent : (species,)
-    """
-    rows = np.ones((1, len(number)))
-    whole = collective.combined(rows)
-    total, single = float(whole.slope[0, 0]), float(own.slope.sum())
-    shared = collective.slope.sum(axis=1)
-    relative = float(estimator.variance(whole)[0, 0]) / total**2 if total > 0 else np.nan
-    factor = (
-        1.0
-        + float((own.slope**2 / independent).sum()) / single**2
-        - 2 * float((shared**2 / number).sum()) / (single * total)
-    )
-    return Ratio(single, total, relative * max(factor, 0.0))

@@ -9,12 +9,7 @@ from typing import Any, ClassVar, Final
 import numpy as np
 import xarray as xr
 
-from ionflow.builtin.analysers.collective import (
-    CollectiveFit,
-    Ratio,
-    Together,
-    single_over_collective,
-)
+from ionflow.builtin.analysers.collective import CollectiveFit, Together
 from ionflow.builtin.analysers.estimator import Estimator, Parts
 from ionflow.builtin.analysers.labels import Labelled, bound_coord, labelled, result
 from ionflow.builtin.analysers.onsager import collective_attrs, window_variables
@@ -82,6 +77,51 @@ class Haven(CollectiveFit):
             "alkali": ", ".join(self.roles(subject).alkali),
         }
         return result(variables, coords, subject.data, attrs)
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """The slope of single displacements over that of a collective one, and how it spreads."""
+
+    own: float
+    total: float
+    relative_variance: float
+    """of ln(own/total)"""
+
+    @property
+    def value(self) -> float:
+        """own/total"""
+        return self.own / self.total
+
+
+def single_over_collective(
+    estimator: Estimator, collective: Parts, own: Parts, number: FloatArray, independent: FloatArray
+) -> Ratio:
+    """Σ_s own_s over the slope of the sum of all paths, with the variance of its logarithm.
+
+    Both come from the same trajectory: for N equal, independent walkers, whose displacements have
+    a Wishart distribution with ν degrees of freedom, Var ln(own/total) = (2/ν)(1 − 1/N). In
+    general it is (2/ν)(1 + Σ_s own_s²/(n_s own²) − 2 Σ_s C_sJ²/(N_s own total)), where C_sJ is
+    what the path of species s shares with the sum J of all, N_s and n_s numbers of walkers and of
+    independent ones.
+
+    Parameters
+    ----------
+    collective : of the paths of each species, in the units in which they add up
+    own : slopes and intercepts (species,) of the sums of single displacements in those units
+    number, independent : (species,)
+    """
+    rows = np.ones((1, len(number)))
+    whole = collective.combined(rows)
+    total, single = float(whole.slope[0, 0]), float(own.slope.sum())
+    shared = collective.slope.sum(axis=1)
+    relative = float(estimator.variance(whole)[0, 0]) / total**2 if total > 0 else np.nan
+    factor = (
+        1.0
+        + float((own.slope**2 / independent).sum()) / single**2
+        - 2 * float((shared**2 / number).sum()) / (single * total)
+    )
+    return Ratio(single, total, relative * max(factor, 0.0))
 
 
 @dataclass(frozen=True)

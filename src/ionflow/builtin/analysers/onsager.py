@@ -130,17 +130,11 @@ def collective_attrs(together: Together) -> dict[str, str]:
     }
 
 
-def degrees_of_freedom(together: Together) -> float:
-    """ν of the estimated matrix: 2 over the squared relative error of the slope of its window."""
-    window = together.window
-    return float(2 * (window.value / window.stderr) ** 2)
-
-
 def window_variables(together: Together) -> dict[str, Labelled]:
     """Verdict, window and degrees of freedom, which all elements share: scalars."""
     regime = regime_variables([together.window], "window", together.subject.interval_ps)
     scalars = {name: ((), values[0], attrs) for name, (_, values, attrs) in regime.items()}
-    nu = degrees_of_freedom(together)
+    nu = together.degrees_of_freedom
     return scalars | {
         "degrees_of_freedom": labelled((), nu, "1", "degrees of freedom of the estimate")
     }
@@ -185,7 +179,7 @@ class _Matrix:
             np.sqrt(own_variance),
             np.sqrt(_distinct_variance(together, parts, variance, own_variance)),
             curves,
-            degrees_of_freedom(together),
+            together.degrees_of_freedom,
         )
 
 

@@ -7,36 +7,35 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 
 from ionflow.builtin.analysers.brownian import Curve, Line
 from ionflow.builtin.analysers.estimator import Estimator
 from ionflow.builtin.analysers.inframe import InFrame
 from ionflow.builtin.analysers.motion import Independence, PartMotion, SelfMotion
+from ionflow.builtin.analysers.windows import (
+    MAX_EXPONENT_STDERR,
+    MIN_POINTS,
+    MIN_SPAN,
+    BoolArray,
+    diffusive_start,
+    first_of,
+    last_decade,
+    settled,
+)
 from ionflow.kinds import FloatArray
 from ionflow.passes import AnyMeasure, IntArray, Subject
 from ionflow.statistics import interval
 
-BoolArray = npt.NDArray[np.bool_]
-
 Verdict = Literal["diffusive", "caged", "anomalous", "undecided", "percolating", "no clusters"]
 
-#: a window spans at least this factor in time, or its log-log slope says little
-MIN_SPAN = 2.0
-MIN_POINTS = 4
-#: and one this long is long
-LONG_SPAN = 4.0
-#: with a larger error, a log-log slope of 1 cannot be told from that of a cage (0) or of free
-#: flight (2), given that two standard errors are allowed for
-MAX_EXPONENT_STDERR = 0.4
-#: two windows whose slopes differ by more standard errors than this are not one straight line
-MAX_BEND = 1.5
 #: what is left of the relaxation in cages where a line is straight within its errors would still
 #: bias the slope: the fit starts so many times later
 SETTLE = 2.0
 #: fewer blocks than this have no spread worth the name
 MIN_BLOCKS = 3
+#: nor have fewer walkers than this
+MIN_WALKERS = 5
 
 #: (lags, parts) to the MSD in each of some consecutive equal parts of a trajectory, (part, lag)
 Source = Callable[[IntArray, int], FloatArray]
@@ -93,7 +92,8 @@ class DiffusiveFit(InFrame):
             ),
             "error": (
                 "the larger of the error of the fit, for as many independent walkers as the "
-                f"displacements show, and the spread over up to {self.blocks} blocks; intervals "
+                "displacements show, or whose slopes spread as theirs do, and the spread over up "
+                f"to {self.blocks} blocks; intervals "
                 "are those of a scaled chi-squared variable"
             ),
             **self.frame_attrs(),
@@ -107,6 +107,8 @@ class Slope:
     verdict: Verdict
     exponent: float
     exponent_stderr: float
+    straight_from: float = np.nan
+    """where the earliest straight window starts; the fit starts later"""
     fit_start: float = np.nan
     fit_end: float = np.nan
     intercept: float = np.nan
@@ -134,104 +136,52 @@ class Slope:
         return np.array(interval(self.value, self.stderr, level))
 
 
+@dataclass(frozen=True)
+class Observed:
+    """An MSD over walkers, and over parts of the trajectory."""
+
+    source: Source
+    """gives the MSD, Å²"""
+    lags: IntArray
+    """(lag,) frames"""
+    frames: int
+    """length of the trajectory"""
+    walkers: float
+    """number of independent walkers"""
+    each: FloatArray | None = None
+    """(walker, lag) Å² MSD of each walker, where there are several"""
+
+    def curve(self) -> Curve:
+        """The MSD over the whole trajectory."""
+        return Curve.of(self.lags, self.source(self.lags, 1)[0], self.frames, self.walkers)
+
+
 def slope_of(
-    source: Source,
-    lags: IntArray,
-    frames: int,
-    walkers: float,
+    observed: Observed,
     fit: DiffusiveFit,
     beyond: Callable[[FloatArray], BoolArray],
-    settle: float = SETTLE,
 ) -> Slope:
     """The diffusive slope of an MSD, or the reason why it has none.
 
     Parameters
     ----------
-    source : gives the MSD, Å²
-    lags : (lag,) frames
-    frames : length of the trajectory
-    walkers : number of independent walkers
+    observed : the MSD
     fit : criteria
     beyond : from the MSD (lag,), Å², to whether each lag is beyond the motion in a cage, (lag,)
-    settle : how many times later than the earliest straight window the fit starts
     """
-    curve = Curve.of(lags, source(lags, 1)[0], frames, walkers)
-    first = _first(beyond(curve.msd) & (curve.msd > 0))
+    curve, lags = observed.curve(), observed.lags
+    first = first_of(beyond(curve.msd) & (curve.msd > 0))
     if first is None or lags[-1] < MIN_SPAN * lags[first] or len(lags) - first < MIN_POINTS:
-        return _not_diffusive("caged", curve, _last_decade(lags), fit)
-    start = _diffusive_start(curve, first, fit)
+        return _not_diffusive("caged", curve, last_decade(lags), fit)
+    start = diffusive_start(curve, first, fit.exponent_tolerance)
     if start is None:
         told = curve.between(first).exponent()[1] <= MAX_EXPONENT_STDERR
         return _not_diffusive("anomalous" if told else "undecided", curve, first, fit)
-    found = _fitted(source, curve.between(_settled(curve, start, settle)), frames, fit)
+    found = _fitted(observed, curve.between(settled(curve, start, SETTLE)), fit)
+    found = replace(found, straight_from=float(lags[start]))
     if found.stderr >= found.value:  # consistent with no diffusion at all
         return _not_diffusive("undecided", curve, start, fit)
     return found
-
-
-def _first(true: BoolArray) -> int | None:
-    places = np.flatnonzero(true)
-    return int(places[0]) if places.size else None
-
-
-def _last_decade(lags: IntArray) -> int:
-    early = int(np.searchsorted(lags, lags[-1] / 10))
-    return min(early, len(lags) - MIN_POINTS)
-
-
-def _diffusive_start(curve: Curve, first: int, fit: DiffusiveFit) -> int | None:
-    """Index of the earliest straight window that looks diffusive.
-
-    If none is straight, the latest that looks diffusive and is long: what bends it has had most
-    time to relax.
-    """
-    last = int(np.searchsorted(curve.lags, curve.lags[-1] / MIN_SPAN, side="right"))
-    bent = None
-    for start in range(first, min(last, len(curve.lags) - MIN_POINTS + 1)):
-        window = curve.between(start)
-        if _is_diffusive(window, fit.exponent_tolerance):
-            if _is_straight(window):
-                return start
-            bent = start if bent is None or window.lags[-1] >= LONG_SPAN * window.lags[0] else bent
-    return bent
-
-
-def _is_diffusive(window: Curve, tolerance: float) -> bool:
-    exponent, stderr = window.exponent()
-    near = abs(exponent - 1) <= tolerance + 2 * stderr
-    return near and stderr <= MAX_EXPONENT_STDERR and window.line().slope > 0
-
-
-def _settled(curve: Curve, start: int, times: float) -> int:
-    """The window that starts so many times later, if it is long enough."""
-    later = int(np.searchsorted(curve.lags, times * curve.lags[start]))
-    enough = len(curve.lags) - later >= MIN_POINTS and _spans(curve.between(later))
-    return later if enough else start
-
-
-def _spans(window: Curve) -> bool:
-    return bool(window.lags[-1] >= MIN_SPAN * window.lags[0])
-
-
-def _is_straight(window: Curve) -> bool:
-    """Whether the window is one line: by χ², and by the slope of the part from twice its start.
-
-    χ² of the line is one that chance brings about more often than in one of 100. The later part's
-    slope is an estimate by itself, of variance larger by that of their difference (Hausman,
-    doi:10.2307/1913827), which tells relaxation that χ² of many points cannot.
-    """
-    from scipy.stats import chi2
-
-    line = window.line()
-    if chi2.sf(line.chi2, line.dof) <= 0.01:
-        return False
-    later = int(np.searchsorted(window.lags, 2 * window.lags[0]))
-    part = window.between(later)
-    if len(part.lags) < MIN_POINTS or not _spans(part):
-        return True
-    rest = part.line_as(line)
-    variance = rest.covariance[0, 0] - line.covariance[0, 0]
-    return bool((rest.slope - line.slope) ** 2 <= MAX_BEND**2 * max(variance, 0.0))
 
 
 def _not_diffusive(verdict: Verdict, curve: Curve, first: int, fit: DiffusiveFit) -> Slope:
@@ -251,9 +201,11 @@ def _upper_bound(curve: Curve) -> float:
     return float(np.min(upper / (6 * curve.lags)))
 
 
-def _fitted(source: Source, window: Curve, frames: int, fit: DiffusiveFit) -> Slope:
+def _fitted(observed: Observed, window: Curve, fit: DiffusiveFit) -> Slope:
     line, (exponent, stderr) = window.line(), window.exponent()
-    found = Slope(
+    expected = line.slope_stderr / 6
+    ratio, blocks = block_ratio(observed, window, line, fit)
+    return Slope(
         "diffusive",
         exponent,
         stderr,
@@ -261,19 +213,31 @@ def _fitted(source: Source, window: Curve, frames: int, fit: DiffusiveFit) -> Sl
         fit_end=float(window.lags[-1]),
         intercept=line.intercept,
         value=line.slope / 6,
-        stderr_gls=line.slope_stderr / 6,
-    )
-    ratio, blocks = _block_ratio(source, window, line, frames, fit)
-    return replace(
-        found,
-        stderr_blocks=ratio * found.stderr_gls,
+        stderr_gls=expected * _walker_ratio(observed, window, line),
+        stderr_blocks=expected * ratio,
         blocks=blocks,
         estimator=Estimator.of(window, line, float(np.fmax(1.0, ratio))),
     )
 
 
-def _block_ratio(
-    source: Source, window: Curve, line: Line, frames: int, fit: DiffusiveFit
+def _walker_ratio(observed: Observed, window: Curve, line: Line) -> float:
+    """Spread of the slopes of single walkers over that of Gaussian ones, at least 1.
+
+    Ions that hop seldom, and ions that differ, have slopes that spread more: the number of hops
+    of a walker adds a relative variance of its inverse, which no lag averages out. One standard
+    error of the variance of so many walkers is taken off, or chance would make it larger than 1.
+    """
+    each = observed.each
+    if each is None or len(each) < MIN_WALKERS:
+        return 1.0
+    slopes = each[:, np.searchsorted(observed.lags, window.lags)] @ line.weights[0]
+    expected = line.slope_stderr * float(np.sqrt(window.walkers))
+    variance = float(slopes.var(ddof=1)) / expected**2 - np.sqrt(2 / (len(each) - 1))
+    return float(np.sqrt(max(1.0, variance)))
+
+
+def block_ratio(
+    observed: Observed, window: Curve, line: Line, fit: DiffusiveFit
 ) -> tuple[float, int]:
     """Spread of the slopes of blocks over the spread expected of them, and how many blocks.
 
@@ -282,10 +246,11 @@ def _block_ratio(
     There are as many blocks as are long enough for the start of the window.
     """
     for blocks in fit.parts:
-        length = frames // blocks
+        length = observed.frames // blocks
         lags = window.lags[window.lags <= fit.max_lag_fraction * (length - 1)]
         if len(lags) >= MIN_POINTS and lags[-1] >= MIN_SPAN * lags[0]:
-            curves = [Curve.of(lags, msd, length, window.walkers) for msd in source(lags, blocks)]
+            msds = observed.source(lags, blocks)
+            curves = [Curve.of(lags, msd, length, window.walkers) for msd in msds]
             spread = np.std([curve.line().slope for curve in curves], ddof=1)
             expected = curves[0].slope_stderr(line.slope, line.intercept)
             return float(spread) / expected, blocks

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ionflow.builtin.analysers.labels import Labelled, labelled
-from ionflow.builtin.analysers.regime import DiffusiveFit, Slope, slope_of
+from ionflow.builtin.analysers.regime import DiffusiveFit, Observed, Slope, slope_of
 from ionflow.kinds import FloatArray
 from ionflow.passes import IntArray, Subject
 from ionflow.statistics import LEVELS
@@ -26,7 +26,8 @@ def species_slope(
     species : one of its species
     found : what `DiffusiveFit.motions` asks for
     """
-    count, curve = found["independent"][species], found["motion"][species].mean
+    count, each = found["independent"][species], found["motion"][species].each
+    curve = found["motion"][species].mean
     lags = fit.lag_frames(subject)
 
     def source(wanted: IntArray, parts: int) -> FloatArray:
@@ -34,7 +35,8 @@ def species_slope(
         return curves[:, np.searchsorted(lags, wanted)]
 
     def take() -> Slope:
-        return slope_of(source, lags, subject.frames, count, fit, lambda msd: msd >= fit.cage_A2)
+        observed = Observed(source, lags, subject.frames, count, each)
+        return slope_of(observed, fit, lambda msd: msd >= fit.cage_A2)
 
     return subject.once(("slope", species, fit.criteria), take), count, curve
 

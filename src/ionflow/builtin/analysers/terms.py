@@ -78,7 +78,7 @@ class Terms:
         return float(np.sqrt((each[self.counted] ** 2).sum()))
 
     def first_lag(self) -> float:
-        """Where the species that adds most becomes diffusive, frames; infinite if none does."""
+        """Where the MSD of the species that adds most is straight, frames; infinite if none is."""
         if not np.isfinite(self.values).any():
             return np.inf
-        return self.slopes[int(np.nanargmax(self.values))].fit_start
+        return self.slopes[int(np.nanargmax(self.values))].straight_from

@@ -16,7 +16,6 @@ from ionflow.builtin.analysers.estimator import Estimator, Parts
 from ionflow.builtin.analysers.labels import Labelled, labelled, result
 from ionflow.builtin.analysers.onsager import (
     collective_attrs,
-    degrees_of_freedom,
     frame_coords,
     window_variables,
 )
@@ -150,8 +149,8 @@ def _collective(together: Together, frame: str) -> Numbers:
         return Numbers.nothing(count)
     curves = together.motion(frame).curves[count:, count:]
     parts = estimator.parts(curves, together.lags)
-    value, stderr = regression(estimator, parts, degrees_of_freedom(together))
-    return Numbers.of(value, stderr, max(degrees_of_freedom(together) - 1, 1.0), 0.0)
+    value, stderr = regression(estimator, parts, together.degrees_of_freedom)
+    return Numbers.of(value, stderr, max(together.degrees_of_freedom - 1, 1.0), 0.0)
 
 
 def regression(estimator: Estimator, parts: Parts, nu: float) -> tuple[FloatArray, FloatArray]:
