@@ -19,6 +19,7 @@ from ionflow.builtin.analysers.residence_result import LABELS, VARIANTS, Found, 
 from ionflow.errors import DataError
 from ionflow.passes import Blocks, together
 from ionflow.testing import check_analyser
+from ionflow.testing.trajectories import synthetic_trajectory
 
 IONS, CENTRES = 16, 16
 PAIR = "Li-Al"
@@ -357,3 +358,5 @@ class TestTrajectory:
             Residence(**RADII).analyse(hopping.isel(atom=slice(0, 40)))
         with pytest.raises(DataError, match="K-Al"):
             Residence(**{**RADII, "shell": {"K-Al": 3.9}}).analyse(hopping)
+        with pytest.raises(DataError, match="as in shell: "):
+            Residence().analyse(synthetic_trajectory())

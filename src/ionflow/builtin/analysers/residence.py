@@ -154,20 +154,21 @@ class Residence(WithBonds):
         return () if self.roles(subject).anions else ("terminal",)
 
     def _shells(self, subject: Subject, roles: Roles) -> tuple[Bonds, Bonds, Bonds]:
-        shell = bonds_between(subject, roles.alkali, roles.centre, dict(self.shell))
+        shell = _radii(subject, roles, "shell", dict(self.shell))
         inner = dict(_peaks(subject, shell, dict(self.inner)))
         outer = {f"{a}-{b}": radius for (a, b), radius in shell.table} | dict(self.outer)
-        both = [
-            bonds_between(subject, roles.alkali, roles.centre, radii) for radii in (inner, outer)
-        ]
-        for (pair, near), (_, far) in zip(both[0].table, both[1].table, strict=True):
+        stable, gone = (
+            _radii(subject, roles, name, radii)
+            for name, radii in (("inner", inner), ("outer", outer))
+        )
+        for (pair, near), (_, far) in zip(stable.table, gone.table, strict=True):
             if near >= far:
                 raise DataError(
                     f"the inner radius of {'-'.join(pair)}, {near:g} Å, is not below the outer "
                     f"one, {far:g} Å",
                     hint="give inner and outer",
                 )
-        return shell, both[0], both[1]
+        return shell, stable, gone
 
     def _attrs(
         self, subject: Subject, shells: tuple[Bonds, Bonds, Bonds], bonds: Bonds
@@ -203,6 +204,15 @@ class Residence(WithBonds):
                 "10.1080/01621459.1958.10501452, 10.1214/aos/1176345462"
             ),
         }
+
+
+def _radii(subject: Subject, roles: Roles, field: str, given: dict[str, float]) -> Bonds:
+    """Radii around centres, whose faults name the field that they come from."""
+    try:
+        return bonds_between(subject, roles.alkali, roles.centre, given)
+    except DataError as error:
+        what, hint = (text.replace("cutoffs", field) for text in (error.what, error.hint))
+        raise DataError(what, hint=hint) from error
 
 
 def _peaks(subject: Subject, shell: Bonds, given: dict[str, float]) -> dict[str, float]:
