@@ -178,6 +178,21 @@ def test_one_measure_that_raises_leaves_the_others_alone(data, blocks) -> None:
     assert len(found[Seen()]) == 60
 
 
+@dataclass(frozen=True)
+class Speeds(Ends):
+    """Velocities in a frame of reference, which there is none for."""
+
+    variable = "velocities"
+
+
+def test_a_frame_of_reference_is_not_taken_off_velocities(data) -> None:
+    moving = data.assign(velocities=data["positions"])
+    lost = Speeds(reference=Reference())
+    found = measure_all(Subject(moving), [lost, Speeds()])
+    assert isinstance(found[lost], Failure)
+    assert len(found[Speeds()]) == 84
+
+
 class Counting(Measured):
     """Frames and pairs."""
 

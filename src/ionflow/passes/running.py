@@ -211,7 +211,7 @@ def _over_atoms(
     found: dict[AnyMeasure, Any] = {}
     for variable in dict.fromkeys(m.variable for m in measures):
         alike = [m for m in measures if m.variable == variable]
-        centres = {m.reference: seen.get(Centre(m.reference)) for m in alike}
+        centres = {m.reference: _centre(m, seen) for m in alike}
         lost: dict[AnyMeasure, Any] = {
             m: centre for m in alike if isinstance(centre := centres[m.reference], Failure)
         }
@@ -219,6 +219,13 @@ def _over_atoms(
         found.update(lost)
         found.update(_along(subject, variable, sound, centres, blocks))
     return found
+
+
+def _centre(measure: PerAtom[Any], seen: Mapping[AnyMeasure, Any]) -> Any:
+    """The path to take off, None for the box, or the Failure to find one."""
+    if measure.reference.moves and measure.variable != "positions":
+        return Failure(ValueError(f"frames of reference follow positions, not {measure.variable}"))
+    return seen.get(Centre(measure.reference))
 
 
 def _along(
