@@ -248,5 +248,6 @@ def _optional(stage: Stage, frames: Sequence[Frame], atoms: int) -> dict[str, An
 
 def _joined(store: Store, keys: Sequence[str], axes: Sequence[str]) -> xr.Dataset:
     results = [store.read_result(key).load() for key in keys]  # small, and read once each
-    joined_already = len(results) == 1 and not any(axis in results[0].coords for axis in axes)
-    return results[0] if joined_already else join(results, axes)
+    placed = any(axis in results[0].coords and axis not in results[0].dims for axis in axes)
+    # the result of an analysis over the scan has the axes as dims, or not at all
+    return results[0] if len(results) == 1 and not placed else join(results, axes)

@@ -133,6 +133,7 @@ def test_few_levels_and_confounded_axes_are_told() -> None:
     }
     nothing = Decomposition(sample(y, kept=slice(0, 0)))
     assert np.isnan(nothing.effects[ALL].variance)
+    assert {effect.verdict for effect in nothing.effects.values()} == {"too few materials"}
 
 
 def test_the_slope_of_a_numeric_axis_equals_that_of_numpy() -> None:

@@ -77,6 +77,18 @@ def test_what_is_read_together_is_what_each_would_read(whole, bare) -> None:
         xr.testing.assert_identical(together.read_result(task.key), before.read_result(task.key))
 
 
+def test_a_result_over_the_scan_is_joined_already(bare) -> None:
+    """An analysis that needs another over the scan gets that as it is; one trajectory is joined."""
+    store = Store.open(bare[0])
+    axes = ("A", "temperature_K", "replica")
+    over_scan = xr.Dataset({"Ea": ("A", [0.3, 0.4])}, {"A": ["Li", "Na"]})
+    lone = xr.Dataset({"D": 1.0}, {"A": "Li", "temperature_K": 900, "replica": 0})
+    store.write_result("a" * 32, over_scan)
+    store.write_result("b" * 32, lone)
+    xr.testing.assert_identical(steps._joined(store, ["a" * 32], axes), over_scan)
+    assert dict(steps._joined(store, ["b" * 32], axes).sizes) == dict.fromkeys(axes, 1)
+
+
 @pytest.mark.parametrize(
     ("analyser", "told"),
     [(Failing(), "Unspeakable: it would not be told"), (Shapeless(), "things")],

@@ -154,7 +154,7 @@ class Decomposition:
     def _factor(self, name: str) -> Effect:
         levels = self.sample.of(name)
         if len(levels) < 2:
-            return Effect("one level", levels=len(levels))
+            return Effect("one level" if levels else "too few materials", levels=len(levels))
         projection, dof = self._projection(name)
         if dof < len(levels) - 1:
             return Effect("confounded", levels=len(levels))

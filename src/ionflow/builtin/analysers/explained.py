@@ -19,7 +19,7 @@ MEANING = (
     "resolved: the 95 % interval of the SD excludes 0; resolved, one glass each: it does, but the "
     "errors are those of single glasses, so the difference may be one between glasses; below the "
     "error: measurement error alone could bring it about, see the upper end of the interval; one "
-    "level: the scan has no other; confounded: another axis changes with it; too few materials"
+    "level: no other has a number; confounded: another axis changes with it; too few materials"
 )
 
 
