@@ -142,7 +142,7 @@ def test_pairs_of_opposite_charge_still_have_a_matrix(trajectory, walk, rng) -> 
     result = Onsager(framework=("Al",)).analyse(trajectory(x, symbols, charges))
     assert "the charge has none" in result.attrs["window"]
     matrix = result["onsager"].sel(frame="framework").values
-    np.testing.assert_allclose(matrix[:2, :2], matrix[0, 0], rtol=0.02)
+    np.testing.assert_allclose(matrix[:2, :2], matrix[0, 0], rtol=0.06)
     stderr = float(result["onsager_stderr"].sel(frame="framework")[0, 0])
     assert matrix[0, 0] == pytest.approx(0.223111 * 0.25 / 0.16, abs=3 * stderr)
 

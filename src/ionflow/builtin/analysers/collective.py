@@ -228,13 +228,14 @@ class Together:
     def estimator(self) -> Estimator | None:
         """None where neither the charge nor the trace is diffusive.
 
-        The spread over blocks, which a single path tells but roughly, is the mean of that of all.
+        The spread over blocks, which one path tells but roughly, is the mean of all that diffuse.
         """
         known = self.window.estimator
         if known is None:
             return None
-        paths = self.paths("barycentric")[: len(self.number)]
-        ratios = [self._block_ratio(path[None], known) for path in paths]
+        paths = zip(self.slopes, self.paths("barycentric")[: len(self.number)], strict=True)
+        moving = [path[None] for slope, path in paths if slope.verdict == "diffusive"]
+        ratios = [self._block_ratio(path, known) for path in moving]
         if self.source == "charge":
             ratios.append(self._block_ratio(self.found["charge"], known))
         squares = [ratio**2 for ratio in ratios if np.isfinite(ratio)]

@@ -51,7 +51,7 @@ class DiffusiveFit(InFrame):
     exponent_tolerance: float = Field(0.1, gt=0, le=0.5)
     """How far the log-log slope of diffusion may be from 1, beyond two standard errors."""
 
-    blocks: int = Field(8, ge=3, le=50)
+    blocks: int = Field(12, ge=3, le=50)
     """Consecutive parts of the trajectory whose spread gives a second standard error; fewer where
     the fitted window does not fit into them."""
 
