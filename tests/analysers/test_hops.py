@@ -150,6 +150,13 @@ def test_ions_too_fast_for_the_window_are_said_to_be(hopping) -> None:
     assert r["unresolved_fraction"] > 0.2
 
 
+def test_hops_no_longer_than_the_rattling_are_said_to_be_blurred(hopping) -> None:
+    r = analysed(hopping(1, 0.03, width=0.65))
+    assert r["verdict"] == "blurred"
+    assert r["threshold_sensitivity"] > 0.5
+    assert analysed(hopping(1, 0.03, width=0.4))["verdict"] == "hops"
+
+
 def test_free_walkers_have_no_hops(trajectory, walk, rng) -> None:
     r = analysed(trajectory(walk(rng, 600, 16, 0.4), ["Li"] * 16))
     assert r["verdict"] == "no_cage"

@@ -45,7 +45,7 @@ class DensityMap(WithRoles):
     framework: tuple[str, ...] = ()
     """Species that make up the framework; all that are not mapped if empty."""
 
-    points: int = Field(48, ge=4, le=256)
+    points: int = Field(48, ge=4, le=128)
     """Voxels along each vector of the cell."""
 
     smoothing_angstrom: float = Field(0.4, ge=0, le=3)

@@ -13,8 +13,8 @@ from pydantic import Field
 
 from ionflow.builtin.analysers.cages import CageSteps, Hops, hops_of
 from ionflow.builtin.analysers.concert import Concert, Vicinity, combined, concert, least_height
-from ionflow.builtin.analysers.hopstable import FACTORS, HopSettings, hops_result
-from ionflow.builtin.analysers.hopsummary import Cage, SpeciesHops
+from ionflow.builtin.analysers.hopstable import HopSettings, hops_result
+from ionflow.builtin.analysers.hopsummary import FACTORS, Cage, SpeciesHops
 from ionflow.builtin.analysers.regime import DiffusiveFit
 from ionflow.builtin.analysers.roles import WithRoles
 from ionflow.builtin.analysers.slopes import species_slope

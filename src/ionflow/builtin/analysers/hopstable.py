@@ -11,7 +11,7 @@ import xarray as xr
 
 from ionflow.builtin.analysers.concert import Concert, Vicinity, pair_variables
 from ionflow.builtin.analysers.hopping import Estimate, walk_factors
-from ionflow.builtin.analysers.hopsummary import SpeciesHops
+from ionflow.builtin.analysers.hopsummary import FACTORS, SpeciesHops
 from ionflow.builtin.analysers.labels import (
     Labelled,
     bound_coord,
@@ -24,15 +24,14 @@ from ionflow.passes import IntArray
 from ionflow.statistics import LEVELS, interval
 from ionflow.units import CM2_S_PER_A2_PS
 
-#: thresholds at which hops are counted too, in units of the one used
-FACTORS: Final = (0.5, 0.7, 0.85, 1.0, 1.2, 1.4, 2.0)
 #: width of a bin of lengths, Å
 LENGTH_BIN: Final = 0.1
 #: longest run of hops whose displacement is looked at
 MAX_RUN: Final = 16
 
 VERDICTS: Final = (
-    "hops; fast: unresolved_fraction > 0.2; none_seen; "
+    "hops; blurred: threshold_sensitivity > 0.5, the rate is a matter of definition; "
+    "fast: unresolved_fraction > 0.2; none_seen; "
     "no_cage: the MSD has no plateau that would tell hops from other motion"
 )
 
@@ -195,16 +194,9 @@ def _found(settings: HopSettings, each: Sequence[SpeciesHops]) -> dict[str, Labe
                                  "lag at which the log-log slope of the MSD is least"),
         "cage_exponent": _of(each, lambda one: one.cage.exponent, "1",
                              "least log-log slope of the MSD"),
-        "threshold_sensitivity": _of(each, _sensitivity, "1",
+        "threshold_sensitivity": _of(each, lambda one: one.sensitivity, "1",
                                      "-d ln rate_seen / d ln threshold, from 0.7 to 1.4 times it"),
     }  # fmt: skip
-
-
-def _sensitivity(one: SpeciesHops) -> float:
-    low, high = (one.counts[FACTORS.index(factor)] for factor in (0.7, 1.4))
-    if not low:
-        return np.nan
-    return float(-np.log(high / low) / np.log(1.4 / 0.7)) if high else np.inf
 
 
 def _walks(settings: HopSettings, each: Sequence[SpeciesHops]) -> dict[str, Labelled]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 
@@ -21,12 +21,17 @@ from ionflow.builtin.analysers.regime import Slope
 from ionflow.kinds import FloatArray
 from ionflow.passes import IntArray
 
-Verdict = Literal["hops", "fast", "none_seen", "no_cage"]
+Verdict = Literal["hops", "blurred", "fast", "none_seen", "no_cage"]
+
+#: thresholds at which hops are counted too, in units of the one used
+FACTORS: Final = (0.5, 0.7, 0.85, 1.0, 1.2, 1.4, 2.0)
 
 #: with a larger log-log slope everywhere, the mean squared displacement shows no cage
 MAX_EXPONENT = 0.8
 #: a part of all hops larger than this is hidden by the next one
 MAX_HIDDEN = 0.2
+#: with a larger sensitivity to the threshold, hops are not told from the rest of the motion
+MAX_SENSITIVITY = 0.5
 #: so much of a window after a hop another is not told from it; measured with a walker on a lattice
 DEAD = 0.7
 #: of an event that is not seen, so many may have been expected: 95 %
@@ -86,7 +91,7 @@ class SpeciesHops:
     slope: Slope
     """of the MSD"""
     counts: tuple[int, ...]
-    """hops at other thresholds"""
+    """hops at FACTORS times the threshold"""
     separable: bool
     """whether hops were sought at all"""
 
@@ -112,7 +117,17 @@ class SpeciesHops:
             return "no_cage"
         if not self.number:
             return "none_seen"
-        return "fast" if self.hidden > MAX_HIDDEN else "hops"
+        if self.hidden > MAX_HIDDEN:
+            return "fast"
+        return "blurred" if self.sensitivity > MAX_SENSITIVITY else "hops"
+
+    @property
+    def sensitivity(self) -> float:
+        """−d ln n/d ln threshold, from 0.7 to 1.4 times the threshold; NaN without hops."""
+        low, high = (self.counts[FACTORS.index(factor)] for factor in (0.7, 1.4))
+        if not low:
+            return np.nan
+        return float(-np.log(high / low) / np.log(1.4 / 0.7)) if high else np.inf
 
     @cached_property
     def tally(self) -> Tally:
