@@ -112,7 +112,7 @@ def test_the_larger_error_is_reported_and_both_are_kept(trajectory, walk, rng) -
     np.testing.assert_array_equal(
         result["diffusion_coefficient_stderr"], np.maximum(gls.values, blocks.values)
     )
-    assert (result["n_blocks"] == 12).all()
+    assert (result["n_blocks"] >= 8).all()
     assert (result["fit_end"] > 2 * result["fit_start"]).all()
     assert result["diffusion_coefficient"].attrs["units"] == "cm^2/s"
     assert all({"units", "long_name"} <= set(v.attrs) for v in result.data_vars.values())

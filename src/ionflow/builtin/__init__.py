@@ -52,6 +52,7 @@ def ionflow_analysers() -> Sequence[type[Analyser]]:
     from ionflow.builtin.analysers.density import Density
     from ionflow.builtin.analysers.density_map import DensityMap
     from ionflow.builtin.analysers.diffusion import Diffusion
+    from ionflow.builtin.analysers.displacement_correlation import DisplacementCorrelation
     from ionflow.builtin.analysers.glass_spread import GlassSpread
     from ionflow.builtin.analysers.haven import Haven
     from ionflow.builtin.analysers.hops import HopAnalysis
@@ -60,6 +61,7 @@ def ionflow_analysers() -> Sequence[type[Analyser]]:
     from ionflow.builtin.analysers.onsager import Onsager
     from ionflow.builtin.analysers.rdf import Rdf
     from ionflow.builtin.analysers.residence import Residence
+    from ionflow.builtin.analysers.structure_factor import StructureFactor
     from ionflow.builtin.analysers.tetrahedra import Tetrahedra
     from ionflow.builtin.analysers.transference import Transference
     from ionflow.builtin.analysers.vacf import Vacf
@@ -77,6 +79,7 @@ def ionflow_analysers() -> Sequence[type[Analyser]]:
         Density,
         DensityMap,
         Diffusion,
+        DisplacementCorrelation,
         GlassSpread,
         Haven,
         HopAnalysis,
@@ -85,6 +88,7 @@ def ionflow_analysers() -> Sequence[type[Analyser]]:
         Onsager,
         Rdf,
         Residence,
+        StructureFactor,
         Tetrahedra,
         Transference,
         Vacf,

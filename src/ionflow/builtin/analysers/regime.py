@@ -58,7 +58,7 @@ class DiffusiveFit(InFrame):
     @property
     def parts(self) -> tuple[int, ...]:
         """Numbers of parts to try, most first."""
-        counts = (self.blocks, round(0.6 * self.blocks), MIN_BLOCKS)
+        counts = (self.blocks, self.blocks * 2 // 3, self.blocks * 5 // 12, MIN_BLOCKS)
         return tuple(sorted({max(MIN_BLOCKS, n) for n in counts}, reverse=True))
 
     @property
