@@ -16,8 +16,8 @@ from ionflow.builtin.analysers.form_factors import (
     xray_form_factors,
 )
 from ionflow.builtin.analysers.labels import Labelled, labelled, result
+from ionflow.builtin.analysers.partials import Curve, Spectra, named
 from ionflow.builtin.analysers.scattering import Amplitudes, PairAmplitudes
-from ionflow.builtin.analysers.spectra import Curve, Spectra, named
 from ionflow.kinds import FloatArray
 from ionflow.passes import AnyMeasure, Measured, Subject
 
