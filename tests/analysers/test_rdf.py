@@ -92,6 +92,10 @@ def test_a_glass_has_the_neighbours_that_ase_counts() -> None:
         symbols = np.array(atoms.get_chemical_symbols())
         counts.append(((symbols[i] == "Al") & (symbols[j] == "O")).sum() / (symbols == "Al").sum())
     assert number == pytest.approx(np.mean(counts), abs=1e-9)
+    block = np.arange(12) * 5 // 12
+    blocks = [np.mean(np.array(counts)[block == k]) for k in range(5)]
+    stderr = result["coordination_number_stderr"].sel(pair="Al-O")
+    assert stderr == pytest.approx(np.std(blocks, ddof=1) / np.sqrt(5), abs=1e-9)
     there, back = (result["running_coordination"].sel(pair=p) for p in ("Al-O", "O-Al"))
     np.testing.assert_allclose(there * (symbols == "Al").sum(), back * (symbols == "O").sum())
 

@@ -26,7 +26,7 @@ class Rdf(Measured):
     """
 
     use: ClassVar[str] = "rdf"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     r_max_angstrom: float = Field(8.0, gt=0, le=50)
     """Longest distance."""
@@ -52,7 +52,8 @@ class Rdf(Measured):
         Dataset over `pair` ("Li-O"; coords `first`, `second`) and `r` (Å, bin centres) with `g`,
         `g_stderr`, `running_coordination` (at `r_edge`, the outer edge of each bin), and over
         `pair` `first_peak`, `cutoff` (the first minimum behind it, Å) and `coordination_number`
-        up to there; NaN where g has no such minimum.
+        up to there with its `_stderr` at that cutoff; NaN where g has no such minimum. Errors are
+        from the spread over blocks of frames, NaN with a single frame.
         """
         histogram: Histogram = found["pairs"]
         g, stderr = histogram.distribution()
@@ -62,18 +63,19 @@ class Rdf(Measured):
 
     def _shell(
         self, histogram: Histogram, g: FloatArray, running: FloatArray, pair: int
-    ) -> tuple[float, float, float]:
-        """First peak and first minimum (Å), and the coordination number within it."""
+    ) -> tuple[float, float, float, float]:
+        """First peak and first minimum (Å), the coordination number within it, and its error."""
         noise = histogram.noise(pair)
         width = self.smoothing_angstrom / histogram.width
         found = first_shell(g[pair], noise, width)
         if found is None:
-            return np.nan, np.nan, np.nan
+            return np.nan, np.nan, np.nan, np.nan
         peak, minimum = found
         return (
             float(histogram.centres[peak]),
             float(histogram.edges[minimum + 1]),
             float(running[pair, minimum]),
+            float(histogram.running_error()[pair, minimum]),
         )
 
     def _result(
@@ -99,6 +101,9 @@ class Rdf(Measured):
             ),
             "coordination_number": labelled(
                 ("pair",), shells[:, 2], "1", "number of `second` around `first` within cutoff"
+            ),
+            "coordination_number_stderr": labelled(
+                ("pair",), shells[:, 3], "1", "standard error from the spread over blocks of frames"
             ),
         }
         coords = {

@@ -64,6 +64,15 @@ class Histogram:
         running: FloatArray = around / (self.frames * self.atoms[:, :1])
         return running
 
+    def running_error(self) -> FloatArray:
+        """Standard error of the running coordination from the blocks, (pair, bin); NaN with one."""
+        frames = self.frames_per_block[:, None, None]
+        blocks = self.counts.cumsum(axis=-1) / (frames * self.atoms[:, :1])
+        if len(blocks) < 2:
+            return np.full(blocks.shape[1:], np.nan)
+        error: FloatArray = blocks.std(axis=0, ddof=1) / np.sqrt(len(blocks))
+        return error
+
     def noise(self, pair: int) -> FloatArray:
         """Counting error of g in each bin where it is 1, (bin,)."""
         shell = 4 / 3 * np.pi * np.diff(self.edges**3)
