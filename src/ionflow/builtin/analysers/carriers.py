@@ -57,6 +57,7 @@ class WithClusters(DiffusiveFit, WithRoles):
         if not (roles.centre and roles.anions):
             return "none: there are no network centres with anions"
         given = dict(self.cutoffs)
+        check_cutoffs(given, (*roles.centre, *roles.alkali), roles.anions)
         try:
             inner = bonds_between(
                 subject, roles.centre, roles.anions, cutoffs_of(given, roles.centre)
@@ -127,6 +128,26 @@ class WithClusters(DiffusiveFit, WithRoles):
 def cutoffs_of(given: Mapping[str, float], species: Sequence[str]) -> dict[str, float]:
     """Cutoffs of pairs in which one of these species is."""
     return {pair: r for pair, r in given.items() if set(pair.split("-")) & set(species)}
+
+
+def check_cutoffs(
+    given: Mapping[str, float], cations: Sequence[str], anions: Sequence[str]
+) -> None:
+    """Check that every cutoff is of a cation and an anion.
+
+    Raises
+    ------
+    DataError
+        Naming those that are not.
+    """
+    known = {f"{a}-{b}" for a in cations for b in anions}
+    known |= {f"{b}-{a}" for a in cations for b in anions}
+    wrong = sorted(set(given) - known)
+    if wrong:
+        raise DataError(
+            f"cutoffs are given for {', '.join(wrong)}, which are no bonds of the trajectory",
+            hint=f"bonds are between {', '.join(cations)} and {', '.join(anions)}",
+        )
 
 
 def to_conductivity(subject: Subject) -> float:

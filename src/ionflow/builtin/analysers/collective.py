@@ -13,7 +13,14 @@ from pydantic import model_validator
 from ionflow.builtin.analysers.brownian import Curve
 from ionflow.builtin.analysers.correlation import cross_displacement, mean_squared_displacement
 from ionflow.builtin.analysers.estimator import Estimator
-from ionflow.builtin.analysers.regime import DiffusiveFit, Observed, Slope, block_ratio, slope_of
+from ionflow.builtin.analysers.regime import (
+    DiffusiveFit,
+    Observed,
+    Slope,
+    block_ratio,
+    slope_of,
+    tempered,
+)
 from ionflow.builtin.analysers.roles import WithRoles
 from ionflow.builtin.analysers.slopes import species_slope
 from ionflow.builtin.analysers.terms import Terms
@@ -235,12 +242,16 @@ class Together:
             return None
         paths = zip(self.slopes, self.paths("barycentric")[: len(self.number)], strict=True)
         moving = [path[None] for slope, path in paths if slope.verdict == "diffusive"]
-        ratios = [self._block_ratio(path, known) for path in moving]
         if self.source == "charge":
-            ratios.append(self._block_ratio(self.found["charge"], known))
-        squares = [ratio**2 for ratio in ratios if np.isfinite(ratio)]
-        mean = float(np.mean(squares)) if squares else 1.0
-        return replace(known, inflation=max(1.0, mean) ** 0.5)
+            moving.append(self.found["charge"])
+        squares = [self._block_ratio(path, known) ** 2 for path in moving]
+        sound = [square for square in squares if np.isfinite(square)]
+        if not sound:
+            return replace(known, inflation=1.0)
+        # the sum of all charge is no path of its own
+        dof = max(1, len(sound) - 1) * (self.window.blocks - 1)
+        ratio = tempered(float(np.mean(sound)) ** 0.5, dof)
+        return replace(known, inflation=max(1.0, ratio))
 
     def _block_ratio(self, path: FloatArray, known: Estimator) -> float:
         """NaN for one that has no slope."""

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from ionflow.builtin.analysers.bonding import bonds_between
 from ionflow.builtin.analysers.brownian import Curve
-from ionflow.builtin.analysers.carriers import cutoffs_of
+from ionflow.builtin.analysers.carriers import check_cutoffs, cutoffs_of
 from ionflow.builtin.analysers.collective import SpeciesSums
 from ionflow.builtin.analysers.correlation import cross_displacement
 from ionflow.builtin.analysers.inframe import InFrame
@@ -70,6 +70,7 @@ class DisplacementCorrelation(InFrame, WithRoles):
         roles, given = self.roles(subject), dict(self.cutoffs)
         if not (roles.centre and roles.anions):
             return "there are no network centres with anions"
+        check_cutoffs(given, (*roles.centre, *roles.alkali), roles.anions)
         inner, outer = (cutoffs_of(given, of) for of in (roles.centre, roles.alkali))
         try:
             bonds = bonds_between(subject, roles.centre, roles.anions, inner)

@@ -34,6 +34,8 @@ Verdict = Literal["diffusive", "caged", "anomalous", "undecided", "percolating",
 SETTLE = 2.0
 #: fewer blocks than this have no spread worth the name
 MIN_BLOCKS = 3
+#: degrees of freedom from which on a spread counts as it is
+FULL_DOF = 15.0
 #: nor have fewer walkers than this
 MIN_WALKERS = 5
 
@@ -93,7 +95,7 @@ class DiffusiveFit(InFrame):
             "error": (
                 "the larger of the error of the fit, for as many independent walkers as the "
                 "displacements show, or whose slopes spread as theirs do, and the spread over up "
-                f"to {self.blocks} blocks; intervals "
+                f"to {self.blocks} blocks, drawn towards the expected one if few; intervals "
                 "are those of a scaled chi-squared variable"
             ),
             **self.frame_attrs(),
@@ -205,6 +207,7 @@ def _fitted(observed: Observed, window: Curve, fit: DiffusiveFit) -> Slope:
     line, (exponent, stderr) = window.line(), window.exponent()
     expected = line.slope_stderr / 6
     ratio, blocks = block_ratio(observed, window, line, fit)
+    ratio = tempered(ratio, blocks - 1)
     return Slope(
         "diffusive",
         exponent,
@@ -234,6 +237,17 @@ def _walker_ratio(observed: Observed, window: Curve, line: Line) -> float:
     expected = line.slope_stderr * float(np.sqrt(window.walkers))
     variance = float(slopes.var(ddof=1)) / expected**2 - np.sqrt(2 / (len(each) - 1))
     return float(np.sqrt(max(1.0, variance)))
+
+
+def tempered(ratio: float, dof: float) -> float:
+    """A ratio of spreads from few blocks, drawn towards 1, which it is by the model.
+
+    A spread over B blocks has a relative error of its own of 1/√(2(B − 1)), and the larger of it
+    and the expected one is too large by chance. Its square counts with its degrees of freedom
+    against 1 with those that it lacks to `FULL_DOF`.
+    """
+    lacking = max(0.0, FULL_DOF - dof)
+    return float(np.sqrt((dof * ratio**2 + lacking) / (dof + lacking)))
 
 
 def block_ratio(
