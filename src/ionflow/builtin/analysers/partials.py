@@ -69,7 +69,8 @@ class Spectra:
         a, b = self.ends
         mean = (self.fractions[:, None] * strength).sum(axis=0)
         share = self.fractions[:, None] * strength / mean
-        return (1.0 + (a != b))[:, None] * share[a] * share[b]
+        weights: FloatArray = (1.0 + (a != b))[:, None] * share[a] * share[b]
+        return weights
 
     def total(self, strength: FloatArray) -> Curve:
         """(⟨|Σ_a f_a ρ_a|²⟩/N − ⟨f²⟩)/⟨f⟩² + 1, (q,), with f (species, q)."""
@@ -99,7 +100,8 @@ class Spectra:
     def _form_of_charge(self, strength: FloatArray) -> FloatArray:
         a, b = self.ends
         square = (self.fractions[:, None] * strength**2).sum(axis=0)
-        return (1.0 + (a != b))[:, None] * strength[a] * strength[b] / square
+        form: FloatArray = (1.0 + (a != b))[:, None] * strength[a] * strength[b] / square
+        return form
 
     def _mean_amplitude(self) -> FloatArray:
         mean: FloatArray = np.average(
