@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -31,15 +31,26 @@ class Series:
     x: FloatArray
     y: FloatArray
     error: FloatArray
+    """(point,), or (2, point) for the lengths of a lower and an upper bar"""
+    place: int = 0
+    """among all combinations of labels, whether they have numbers or not: it sets the colour, so
+    that a label looks the same in every panel"""
+    units: Mapping[str, str] = field(default_factory=dict)
+    """of the labels"""
+
+    @property
+    def color(self) -> str:
+        """Its colour."""
+        return PALETTE[self.place % len(PALETTE)]
 
 
 def axes_of(ax: Axes | None) -> Axes:
-    """The axes given, or new ones of the current figure."""
+    """The axes given, or those of a new figure."""
     if ax is not None:
         return ax
     import matplotlib.pyplot as plt
 
-    return plt.subplots()[1]
+    return plt.subplots(layout="constrained")[1]
 
 
 def need(data: xr.Dataset, *names: str, of: str) -> None:
@@ -55,6 +66,26 @@ def need(data: xr.Dataset, *names: str, of: str) -> None:
         raise DataError(
             f"these results have no {', '.join(absent)}", hint=f"draw the results of {of}"
         )
+
+
+def at(data: xr.Dataset, **labels: str) -> xr.Dataset:
+    """Results at labels of dims that they still have.
+
+    Raises
+    ------
+    DataError
+        If a label is not among those there, which are named.
+    """
+    for dim, label in labels.items():
+        there = np.atleast_1d(data[dim].values).tolist()
+        if label not in there:
+            raise DataError(f"no {dim} {label!r}", hint=f"there are {', '.join(map(str, there))}")
+    return data.sel({dim: label for dim, label in labels.items() if dim in data.dims})
+
+
+def with_error(data: xr.Dataset, name: str) -> xr.Dataset:
+    """A variable and its standard error if there is one."""
+    return data[[one for one in (name, f"{name}_stderr") if one in data]]
 
 
 def series(data: xr.Dataset, name: str, along: str) -> list[Series]:
@@ -84,7 +115,23 @@ def series(data: xr.Dataset, name: str, along: str) -> list[Series]:
             f"{len(found)} lines of {name} cannot be told apart",
             hint=f"select along {sizes} with .sel(...) or .isel(...)",
         )
-    return _named(found)
+    return _named(found, [dim for dim in others if value.sizes[dim] > 1])
+
+
+def with_interval(data: xr.Dataset, name: str, along: str, interval: str = "ci68") -> list[Series]:
+    """Series whose bars are the ends of an interval, `<name>_<interval>` over `bound`, if any."""
+    if f"{name}_{interval}" not in data:
+        return series(data[[name]], name, along)
+    ends = data[f"{name}_{interval}"].astype(float).compute()
+    lower, upper = (ends.sel(bound=bound, drop=True) for bound in ("lower", "upper"))
+    return [_barred(one, lower, upper, along) for one in series(data[[name]], name, along)]
+
+
+def _barred(one: Series, lower: xr.DataArray, upper: xr.DataArray, along: str) -> Series:
+    low, high = (np.atleast_1d(end.sel(one.labels).values) for end in (lower, upper))
+    # an interval of a skewed quantity need not hold its best value
+    bars = np.stack([np.fmax(one.y - low, 0), np.fmax(high - one.y, 0)])
+    return replace(one, error=np.where(np.isfinite(low) & np.isfinite(high), bars, np.nan))
 
 
 def _pooled(data: xr.Dataset, name: str) -> tuple[xr.DataArray, xr.DataArray]:
@@ -96,45 +143,56 @@ def _pooled(data: xr.Dataset, name: str) -> tuple[xr.DataArray, xr.DataArray]:
     if error.isnull().all():
         return value.mean("replica"), error.mean("replica")
     pooled = pool(value, error)
-    return pooled["mean"], pooled["stderr"]
+    # pooling leaves out a replica with a number and no error, which a curve must not
+    whole = value.count("replica") == pooled["count"]
+    spread = value.std("replica", ddof=1) / value.count("replica") ** 0.5
+    return pooled["mean"].where(whole, value.mean("replica")), pooled["stderr"].where(whole, spread)
 
 
 def _known(
     value: xr.DataArray, error: xr.DataArray, others: Sequence[str], along: str
 ) -> Iterator[Series]:
     x = np.asarray(value[along].values)
-    for place in product(*(range(value.sizes[dim]) for dim in others)):
-        at = dict(zip(others, place, strict=True))
-        y = value.isel(at).values
+    units = {dim: str(value[dim].attrs.get("units", "")) for dim in others}
+    places = product(*(range(value.sizes[dim]) for dim in others))
+    for number, place in enumerate(places):
+        here = dict(zip(others, place, strict=True))
+        y = value.isel(here).values
         if np.isfinite(y).any():
-            labels = {dim: value[dim].values[k].item() for dim, k in at.items() if dim in value}
-            yield Series("", labels, x, y, error.isel(at).values)
+            labels = {dim: value[dim].values[k].item() for dim, k in here.items()}
+            yield Series("", labels, x, y, error.isel(here).values, number, units)
 
 
-def _named(found: Sequence[Series]) -> list[Series]:
-    """Series named by the labels in which they differ."""
-    telling = [dim for dim in found[0].labels if len({one.labels[dim] for one in found}) > 1]
+def _named(found: Sequence[Series], several: Sequence[str]) -> list[Series]:
+    """Series named by the labels in which they differ, each word once: Li, not Li Li."""
+    labels = found[0].labels
+    telling = [dim for dim in labels if len({one.labels[dim] for one in found}) > 1]
+    # a lone line has its name too, for a legend that several axes share
+    telling = telling if len(found) > 1 else list(several)
     return [
-        Series(" ".join(_word(d, s.labels[d]) for d in telling), s.labels, s.x, s.y, s.error)
-        for s in found
+        replace(one, name=" ".join(dict.fromkeys(_word(one, dim) for dim in telling)))
+        for one in found
     ]
 
 
-def _word(dim: str, value: Any) -> str:
+def _word(one: Series, dim: str) -> str:
+    value = one.labels[dim]
+    if isinstance(value, str):
+        return plain(value).replace("_", " ")
     if dim == "temperature_K":
         return f"{value:g} K"
-    return plain(value).replace("_", " ") if isinstance(value, str) else f"{dim} = {value:g}"
+    unit = one.units.get(dim, "")
+    return f"{value:.3g} {unit}" if unit not in ("", "1") else f"{dim} = {value:g}"
 
 
 def lines(ax: Axes, found: Sequence[Series], *, band: bool = True, **style: Any) -> None:
     """Draw series as lines with bands of one standard error."""
-    for place, one in enumerate(found):
-        color = PALETTE[place % len(PALETTE)]
-        dashes = ("-", "--", ":")[place // len(PALETTE) % 3]
-        ax.plot(one.x, one.y, dashes, color=color, label=one.name or None, **style)
+    for one in found:
+        dashes = ("-", "--", ":")[one.place // len(PALETTE) % 3]
+        ax.plot(one.x, one.y, dashes, color=one.color, label=one.name or None, **style)
         if band and np.isfinite(one.error).any():
             ax.fill_between(
-                one.x, one.y - one.error, one.y + one.error, color=color, alpha=0.2, lw=0
+                one.x, one.y - one.error, one.y + one.error, color=one.color, alpha=0.2, lw=0
             )
     legend(ax, found)
 
@@ -147,23 +205,33 @@ def points(ax: Axes, found: Sequence[Series], *, join: bool = True) -> None:
         if names and len(found) > 1:
             x = x + 0.5 * (place / (len(found) - 1) - 0.5)
         known = np.isfinite(one.y)
-        style = "o-" if join and not names else "o"
         ax.errorbar(
-            x[known], one.y[known], yerr=np.nan_to_num(one.error[known]), fmt=style, capsize=2.5,
-            lw=1.0, color=PALETTE[place % len(PALETTE)], label=one.name or None,
+            x[known], one.y[known], yerr=_bars(one.error[..., known]),
+            fmt="o-" if join and not names else "o", capsize=2.5, lw=1.0, color=one.color,
+            label=one.name or None,
         )  # fmt: skip
     if names:
-        words = [plain(name).replace("_", " ") for name in found[0].x.tolist()]
-        turned = max(map(len, words)) > 8
-        ax.set_xticks(
-            range(len(words)), words, rotation=30 * turned, ha="right" if turned else "center"
-        )
+        _ticks(ax, found[0].x.tolist())
     legend(ax, found)
 
 
+def _bars(error: FloatArray) -> FloatArray | None:
+    """Lengths of bars, of which matplotlib leaves out those that are NaN; None if all are."""
+    return error if np.isfinite(error).any() else None
+
+
+def _ticks(ax: Axes, names: Sequence[str]) -> None:
+    words = [plain(name).replace("_", " ") for name in names]
+    turned = max(map(len, words)) > 8 or len(words) > 8
+    ax.set_xticks(
+        range(len(words)), words, rotation=30 * turned, ha="right" if turned else "center",
+        rotation_mode="anchor",
+    )  # fmt: skip
+
+
 def legend(ax: Axes, found: Sequence[Series]) -> None:
-    """A legend where there is more than one name."""
-    if len(found) > 1:
+    """A legend where there is a name to tell one series from another."""
+    if any(one.name for one in found):
         ax.legend(fontsize="small", ncols=1 + (len(found) > 8))
 
 
@@ -173,3 +241,8 @@ def along_temperature(data: xr.Dataset, name: str) -> str:
         return "temperature_K"
     dims = [str(dim) for dim in data[name].dims if dim not in ("replica", "bound")]
     return max(dims, key=lambda dim: data.sizes[dim]) if dims else "temperature_K"
+
+
+def axis_label(along: str) -> str:
+    """What stands at the x axis of a scan."""
+    return "T (K)" if along == "temperature_K" else along.replace("_", " ")

@@ -7,83 +7,115 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from ionflow.plot.series import axes_of, lines, need, points, series
+from ionflow.plot.series import (
+    along_temperature,
+    at,
+    axes_of,
+    axis_label,
+    lines,
+    need,
+    points,
+    series,
+    with_error,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
 def rdf(data: xr.Dataset, ax: Axes | None = None) -> Axes:
-    """Partial g(r), a line for each pair and case, of results of `rdf`."""
+    """Partial g(r) (1) over distance (Å), a line for each pair, of results of `rdf`."""
     need(data, "g", of="rdf")
     axes = axes_of(ax)
-    lines(axes, series(data, "g", "r"))
+    lines(axes, series(with_error(data, "g"), "g", "r"))
     axes.axhline(1, color="0.8", lw=0.8, zorder=0)
     axes.set(xlabel="r (Å)", ylabel="g(r)", ylim=(0, None))
     return axes
 
 
 def angles(data: xr.Dataset, ax: Axes | None = None) -> Axes:
-    """Distributions of angles, a line for each triplet and case, of results of `angles`."""
+    """Distributions (1/°) of angles (°), a line for each triplet, of results of `angles`."""
     need(data, "density", "angle", of="angles")
     axes = axes_of(ax)
-    lines(axes, series(data, "density", "angle"))
+    lines(axes, series(with_error(data, "density"), "density", "angle"))
     axes.set(xlabel="angle (°)", ylabel="density (1/°)", xlim=(0, 180), ylim=(0, None))
     return axes
 
 
 def structure_factor(data: xr.Dataset, ax: Axes | None = None, *, weight: str = "xray") -> Axes:
-    """Static structure factor of results of `structure_factor`.
+    """Static structure factor (1) over wave number (1/Å), of results of `structure_factor`.
 
     Parameters
     ----------
     weight : xray, neutron, number, charge, or faber_ziman and ashcroft_langreth for partials
     """
-    need(data, f"S_{weight}", of="structure_factor")
+    name = f"S_{weight}"
+    need(data, name, of="structure_factor")
     axes = axes_of(ax)
-    lines(axes, series(data, f"S_{weight}", "q"))
+    lines(axes, series(with_error(data, name), name, "q"))
     axes.set(xlabel="q (1/Å)", ylabel=f"S(q), {weight.replace('_', ' ')}")
     return axes
 
 
+def density(data: xr.Dataset, ax: Axes | None = None, *, quantity: str = "mass_density") -> Axes:
+    """Density or another average over the scan, of results of `density`.
+
+    Parameters
+    ----------
+    quantity : mass_density (g/cm³), number_density (1/Å³), volume (Å³), temperature (K) or
+        pressure (GPa)
+    """
+    need(data, quantity, of="density")
+    axes = axes_of(ax)
+    along = along_temperature(data, quantity)
+    points(axes, series(with_error(data, quantity), quantity, along))
+    unit = data[quantity].attrs.get("units", "")
+    axes.set(xlabel=axis_label(along), ylabel=f"{quantity.replace('_', ' ')} ({unit})")
+    return axes
+
+
 def tetrahedra(data: xr.Dataset, ax: Axes | None = None) -> Axes:
-    """Fractions of environments of network centres, of results of `tetrahedra`."""
+    """Fractions (1) of environments of network centres, of results of `tetrahedra`."""
     need(data, "fraction", "environment", of="tetrahedra")
     axes = axes_of(ax)
-    points(axes, series(data, "fraction", "environment"))
+    points(axes, series(with_error(data, "fraction"), "fraction", "environment"))
     axes.set(xlabel="environment", ylabel="fraction of centres", ylim=(0, None))
     return axes
 
 
 def chain_lengths(data: xr.Dataset, ax: Axes | None = None, *, through: str = "bridging") -> Axes:
-    """Share of the centres in chains of each length, of results of `chains`.
+    """Share (1) of the centres in chains of each length (centres), of results of `chains`.
 
     Parameters
     ----------
-    through : links through bridging anions alone, or through any
+    through : links through bridging anions alone (bridging), or through all (any)
     """
+    from matplotlib.ticker import MaxNLocator
+
     need(data, "length_weight", "length", of="chains")
     axes = axes_of(ax)
-    found = series(data[["length_weight", "length_weight_stderr"]].sel(through=through),
-                   "length_weight", "length")  # fmt: skip
+    chosen = at(with_error(data, "length_weight"), through=through)
+    found = series(chosen, "length_weight", "length")
     points(axes, found)
-    longest = max(float(s.x[np.isfinite(s.y) & (s.y > 0)].max()) for s in found)
+    longest = max(float(one.x[np.isfinite(one.y) & (one.y > 0)].max()) for one in found)
     axes.set(
         xlabel="centres in the chain", ylabel="share of the centres", xlim=(0.4, longest + 0.6),
         ylim=(0, None),
     )  # fmt: skip
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     return axes
 
 
 def invariants(data: xr.Dataset, ax: Axes | None = None) -> Axes:
-    """What the formula implies for a perfect glass, and what was found, of results of `chains`."""
+    """What the formula implies for a perfect glass (dashes), and what was found, by invariant.
+
+    All are numbers without a unit; of results of `chains`.
+    """
     need(data, "invariant_value", "invariant_ideal", of="chains")
     axes = axes_of(ax)
-    found = series(data, "invariant_value", "invariant")
-    points(axes, found)
+    points(axes, series(with_error(data, "invariant_value"), "invariant_value", "invariant"))
     ideal = data["invariant_ideal"].astype(float)
-    rest = [dim for dim in ideal.dims if dim != "invariant"]
-    values = ideal.mean(rest).values
-    axes.scatter(range(len(values)), values, marker="_", s=400, color="0.3", zorder=3)
+    values = ideal.mean([dim for dim in ideal.dims if dim != "invariant"]).values
+    axes.scatter(range(len(values)), values, marker="_", s=400, color="0.3", zorder=1)
     axes.set(ylabel="value (dash: implied by the formula)", ylim=(0, None))
     return axes
