@@ -16,7 +16,7 @@ import xarray as xr
 
 from ionflow import health, schema
 from ionflow.cluster import in_this_thread, spread_over_workers
-from ionflow.errors import PluginError, reason
+from ionflow.errors import DataError, PluginError, reason
 from ionflow.graph import Task
 from ionflow.join import join
 from ionflow.kinds import Frame, Segment, Stage, backend
@@ -81,6 +81,8 @@ class Analysed:
     key: str
     failure: str = ""
     traceback: str = ""
+    final: bool = False
+    """The same data would fail again."""
 
 
 def analyse(root: Path, tasks: Sequence[Task]) -> list[Analysed]:
@@ -127,7 +129,8 @@ def _kept(store: Store, task: Task, result: xr.Dataset | Exception) -> Analysed:
             store.write_result(task.key, result.assign_coords(dict(task.coords)))
     except Exception as error:  # noqa: BLE001 - an analyser may raise anything; it is reported
         # as text: an exception of somebody's plugin need not survive the way to the driver
-        return Analysed(task.key, reason(error), "".join(traceback.format_exception(error)))
+        trace = "".join(traceback.format_exception(error))
+        return Analysed(task.key, reason(error), trace, isinstance(error, DataError))
     return Analysed(task.key)
 
 

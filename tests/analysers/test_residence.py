@@ -349,9 +349,17 @@ class TestTrajectory:
         inner = float(result.attrs["inner_shell"].split()[1])
         assert 2.5 <= inner <= 3.4
 
+    def test_too_short_for_its_excursions_only_one_variant_is_lost(self, hopping) -> None:
+        result = Residence(**RADII, excursion_ps=15).analyse(hopping)
+        lost, other = (result.sel(variant=v) for v in ("continuous", "intermittent"))
+        assert (lost["verdict"] == "too short").all()
+        assert all(lost[n].isnull().all() for n, v in result.items() if "lag" in v.dims)
+        assert lost["residence_time"].isnull().all()
+        whole = Residence(**RADII, excursion_ps=0.3).analyse(hopping)
+        expected = whole["residence"].sel(variant="intermittent")
+        xr.testing.assert_equal(other["residence"], expected)
+
     def test_faults_say_what_to_do(self, hopping) -> None:
-        with pytest.raises(DataError, match="raise max_frames"):
-            Residence(**RADII, excursion_ps=15).analyse(hopping)
         with pytest.raises(DataError, match="is not below the outer"):
             Residence(**{**RADII, "inner": {PAIR: 3.9}}).analyse(hopping)
         with pytest.raises(DataError, match="alkali"):

@@ -12,6 +12,7 @@ from distributed import Client, LocalCluster, get_task_stream
 
 import ionflow
 from ionflow import Analyser, steps
+from ionflow.errors import DataError
 from ionflow.graph import Task
 from ionflow.passes import running
 from ionflow.plan import plan
@@ -44,6 +45,15 @@ class Shapeless(Analyser):
 
     def analyse(self, *data: xr.Dataset) -> xr.Dataset:
         return xr.Dataset({"things": ("n", [object(), object()])})
+
+
+class Unsuited(Analyser):
+    """Cannot do with this data, now or later."""
+
+    use = "unsuited"
+
+    def analyse(self, *data: xr.Dataset) -> xr.Dataset:
+        raise DataError("there is no such data")
 
 
 RECIPE = tiny(
@@ -91,7 +101,11 @@ def test_a_result_over_the_scan_is_joined_already(bare) -> None:
 
 @pytest.mark.parametrize(
     ("analyser", "told"),
-    [(Failing(), "Unspeakable: it would not be told"), (Shapeless(), "things")],
+    [
+        (Failing(), "Unspeakable: it would not be told"),
+        (Shapeless(), "things"),
+        (Unsuited(), "no such data"),
+    ],
 )
 def test_one_that_fails_leaves_the_results_of_the_others(bare, analyser, told) -> None:
     root, tasks = bare
@@ -100,6 +114,7 @@ def test_one_that_fails_leaves_the_results_of_the_others(bare, analyser, told) -
     assert told in outcomes[1].failure
     assert "Traceback" in outcomes[1].traceback
     assert [bool(outcome.failure) for outcome in outcomes] == [False, True, False, False]
+    assert outcomes[1].final == isinstance(analyser, Unsuited)
     store = Store.open(root)
     assert [store.has_result(task.key) for task in tasks] == [True, False, True, True]
 

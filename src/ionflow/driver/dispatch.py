@@ -153,6 +153,8 @@ class Driver:
     def _judged(self, task: Task, outcome: steps.Advance | steps.Analysed) -> None:
         if isinstance(outcome, steps.Advance):
             self._advanced(task, outcome)
+        elif outcome.final:
+            self._give_up(task, outcome.failure, outcome.traceback)
         elif outcome.failure:
             self._once_more(task, outcome.failure, outcome.traceback)
         else:

@@ -17,7 +17,11 @@ from ionflow.builtin.analysers.bonding import (
 )
 from ionflow.builtin.analysers.correlation import spaced_lags
 from ionflow.builtin.analysers.occupancy import Occupancy, ShellOccupancy
-from ionflow.builtin.analysers.residence_result import Residences, residence_result
+from ionflow.builtin.analysers.residence_result import (
+    Residences,
+    residence_result,
+    without_continuous,
+)
 from ionflow.builtin.analysers.roles import Roles
 from ionflow.builtin.analysers.shells import Histogram
 from ionflow.errors import DataError
@@ -111,34 +115,25 @@ class Residence(WithBonds):
         (the largest of `_stderr_centres`, `_stderr_ions` and `_stderr_time`), `_ci68`, `_ci95` and
         `_lower_bound` (95 %), `tail_fraction`, `residence_time_kww`, `relaxation_time_kww` and
         `stretching_exponent` with errors, `n_events` and `verdict`; over `environment`
-        `mean_coordination` and `share`. Times are NaN unless the verdict is "resolved".
-
-        Raises
-        ------
-        DataError
-            If the trajectory is not longer than four excursions.
+        `mean_coordination` and `share`. Times are NaN unless the verdict is "resolved". A
+        trajectory not longer than four excursions has no `continuous` variant: "too short".
         """
         occupancy: Occupancy = found["occupancy"]
         roles = self.roles(subject)
         interval = subject.interval_ps * (int(np.diff(occupancy.frames[:2])[0]))
         count = len(occupancy.frames)
         gap = int(self.excursion_ps / interval + 1e-9)
-        if count <= max(4 * gap, 7):
-            raise DataError(
-                f"{count} frames, {interval:g} ps apart, are too few for excursions of "
-                f"{self.excursion_ps:g} ps",
-                hint="lengthen the recorded stage, or lower excursion_ps or raise max_frames",
-            )
+        short = count <= 4 * gap
         residences = Residences(
             occupancy,
             spaced_lags(count, self.max_lag_fraction, self.lags),
             interval,
-            gap,
+            0 if short else gap,
             int(self.label_excursion_ps / interval + 1e-9),
         )
         measured = residences.found(self.blocks, self.min_events, self.max_tail_fraction)
         attrs = self._attrs(subject, self._shells(subject, roles), self.bonds(subject, roles))
-        return residence_result(
+        result = residence_result(
             measured,
             subject.data,
             {
@@ -148,6 +143,7 @@ class Residence(WithBonds):
                 "time_resolution_ps": round(interval, 9),
             },
         )
+        return without_continuous(result) if short else result
 
     def _anions(self, subject: Subject) -> tuple[str, ...]:
         """A role of anions to insist on, if there are none."""

@@ -160,6 +160,15 @@ class Residences:
         return Decay(times, rows[0], held, weight.astype(np.float64), groups.kinds)
 
 
+def without_continuous(result: xr.Dataset) -> xr.Dataset:
+    """The result of a trajectory too short for its excursions: that variant has no numbers."""
+    other = result["variant"] != "continuous"
+    numbers = [n for n, v in result.items() if "variant" in v.dims and v.dtype.kind == "f"]
+    masked = {name: result[name].where(other).assign_attrs(result[name].attrs) for name in numbers}
+    verdict = result["verdict"].where(other, "too short")
+    return result.assign(masked).assign(verdict=verdict.assign_attrs(result["verdict"].attrs))
+
+
 def residence_result(
     measured: Found, trajectory: xr.Dataset, attrs: Mapping[str, Any]
 ) -> xr.Dataset:
