@@ -9,12 +9,12 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from ionflow.builtin.analysers.bonding import bonds_between
+from ionflow.builtin.analysers.bonding import Bonds, bonds_between
 from ionflow.builtin.analysers.clusters import ClusterCharges
 from ionflow.builtin.analysers.collective import ChargeSum, charge_slope
 from ionflow.builtin.analysers.labels import Labelled, labelled
 from ionflow.builtin.analysers.regime import DiffusiveFit, Slope
-from ionflow.builtin.analysers.roles import WithRoles
+from ionflow.builtin.analysers.roles import Roles, WithRoles
 from ionflow.builtin.analysers.slopes import species_slope
 from ionflow.builtin.analysers.terms import Terms
 from ionflow.errors import DataError
@@ -45,35 +45,44 @@ class WithClusters(DiffusiveFit, WithRoles):
 
     def carriers(self, subject: Subject) -> dict[str, AnyMeasure]:
         """What the definitions need measured: single ions, all charge, clusters."""
-        single = {**self.motions(subject), "charge": ChargeSum()}
         clusters = self._clusters(subject)
-        return single if isinstance(clusters, str) else {**single, **clusters}
+        there = {name: of for name, of in clusters.items() if not isinstance(of, str)}
+        return {**self.motions(subject), "charge": ChargeSum(), **there}
 
-    def _clusters(self, subject: Subject) -> dict[str, AnyMeasure] | str:
-        """Measures of clusters, or why there are none."""
+    def _clusters(self, subject: Subject) -> dict[str, ClusterCharges | str]:
+        """Measures of clusters, or why there are none, without and with bound alkali."""
         roles = self.roles(subject)
         if not self.clusters:
-            return "not looked for"
+            return dict.fromkeys(CLUSTERED, "not looked for")
         if not (roles.centre and roles.anions):
-            return "none: there are no network centres with anions"
-        given = dict(self.cutoffs)
-        check_cutoffs(given, (*roles.centre, *roles.alkali), roles.anions)
-        try:
-            inner = bonds_between(
-                subject, roles.centre, roles.anions, cutoffs_of(given, roles.centre)
-            )
-            outer = bonds_between(
-                subject, roles.alkali, roles.anions, cutoffs_of(given, roles.alkali)
-            )
-        except DataError as error:  # a gas has no bonds; its other conductivities are sound
-            return f"none: {error}"
+            return dict.fromkeys(CLUSTERED, "none: there are no network centres with anions")
+        check_cutoffs(dict(self.cutoffs), (*roles.centre, *roles.alkali), roles.anions)
+        inner = self._bonds(subject, roles.centre, roles.anions)
+        if isinstance(inner, str):
+            return dict.fromkeys(CLUSTERED, inner)
         free = ClusterCharges(inner, max_frames=self.cluster_frames)
+        return {FREE: free, BOUND: self._bound(subject, roles, free)}
+
+    def _bound(self, subject: Subject, roles: Roles, free: ClusterCharges) -> ClusterCharges | str:
         if not roles.alkali:
-            return {FREE: free}
+            return "none: there is no alkali"
+        outer = self._bonds(subject, roles.alkali, roles.anions)
+        if isinstance(outer, str):
+            return outer
         if self.binding == "strongest":
-            return {FREE: free, BOUND: replace(free, guests=roles.alkali, guest_bonds=outer)}
+            return replace(free, guests=roles.alkali, guest_bonds=outer)
+        inner = free.bonds
         both = replace(inner, table=inner.table + outer.table, weak=inner.weak + outer.weak)
-        return {FREE: free, BOUND: replace(free, bonds=both)}
+        return replace(free, bonds=both)
+
+    def _bonds(
+        self, subject: Subject, cations: Sequence[str], anions: Sequence[str]
+    ) -> Bonds | str:
+        """Bonds, or why there are none: a gas has none, and its other conductivities are sound."""
+        try:
+            return bonds_between(subject, cations, anions, cutoffs_of(dict(self.cutoffs), cations))
+        except DataError as error:
+            return f"none: {error}"
 
     @property
     def definitions(self) -> tuple[str, ...]:
@@ -111,18 +120,20 @@ class WithClusters(DiffusiveFit, WithRoles):
     def cluster_attrs(self, subject: Subject) -> dict[str, str]:
         """How results state what clusters are, or why there are none."""
         clusters = self._clusters(subject)
-        if isinstance(clusters, str):
-            return {"clusters": clusters}
-        free, bound = clusters[FREE], clusters.get(BOUND)
-        attrs = {
-            "clusters": f"centres and anions within {getattr(free, 'bonds', '')}",
+        free, bound = clusters[FREE], clusters[BOUND]
+        strongest = "each alkali in the fragment that it has most bonds with"
+        how = strongest if self.binding == "strongest" else "alkali link fragments"
+        return {
+            "clusters": free
+            if isinstance(free, str)
+            else f"centres and anions within {free.bonds}",
+            "clusters_bound": (
+                bound
+                if isinstance(bound, str)
+                else f"{how}, within {bound.guest_bonds or bound.bonds}"
+            ),
             "percolating": f"in more than {MOST_PERCOLATING:.0%} of frames: no number",
         }
-        if isinstance(bound, ClusterCharges):
-            strongest = "each alkali in the fragment that it has most bonds with"
-            how = strongest if self.binding == "strongest" else "alkali link fragments"
-            attrs["clusters_bound"] = f"{how}, within {bound.guest_bonds or bound.bonds}"
-        return attrs
 
 
 def cutoffs_of(given: Mapping[str, float], species: Sequence[str]) -> dict[str, float]:

@@ -17,9 +17,9 @@ from ionflow.builtin.analysers.regime import (
     DiffusiveFit,
     Observed,
     Slope,
+    beyond_chance,
     block_ratio,
     slope_of,
-    tempered,
 )
 from ionflow.builtin.analysers.roles import WithRoles
 from ionflow.builtin.analysers.slopes import species_slope
@@ -247,11 +247,10 @@ class Together:
         squares = [self._block_ratio(path, known) ** 2 for path in moving]
         sound = [square for square in squares if np.isfinite(square)]
         if not sound:
-            return replace(known, inflation=1.0)
+            return known
         # the sum of all charge is no path of its own
         dof = max(1, len(sound) - 1) * (self.window.blocks - 1)
-        ratio = tempered(float(np.mean(sound)) ** 0.5, dof)
-        return replace(known, inflation=max(1.0, ratio))
+        return replace(known, inflation=beyond_chance(float(np.mean(sound)) ** 0.5, dof))
 
     def _block_ratio(self, path: FloatArray, known: Estimator) -> float:
         """NaN for one that has no slope."""

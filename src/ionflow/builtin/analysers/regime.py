@@ -34,8 +34,6 @@ Verdict = Literal["diffusive", "caged", "anomalous", "undecided", "percolating",
 SETTLE = 2.0
 #: fewer blocks than this have no spread worth the name
 MIN_BLOCKS = 3
-#: degrees of freedom from which on a spread counts as it is
-FULL_DOF = 15.0
 #: nor have fewer walkers than this
 MIN_WALKERS = 5
 
@@ -95,8 +93,8 @@ class DiffusiveFit(InFrame):
             "error": (
                 "the larger of the error of the fit, for as many independent walkers as the "
                 "displacements show, or whose slopes spread as theirs do, and the spread over up "
-                f"to {self.blocks} blocks, drawn towards the expected one if few; intervals "
-                "are those of a scaled chi-squared variable"
+                f"to {self.blocks} blocks; intervals are those of a scaled chi-squared variable, "
+                "and take the spread over blocks where it is larger by more than chance"
             ),
             **self.frame_attrs(),
         }
@@ -118,6 +116,8 @@ class Slope:
     """D"""
     stderr_gls: float = np.nan
     stderr_blocks: float = np.nan
+    stderr_interval: float = np.nan
+    """that of intervals: the spread over blocks counts where it is larger beyond chance"""
     blocks: int = 0
     upper_bound: float = np.nan
     """Bound on D, at 95 % confidence, where it has no value."""
@@ -130,12 +130,8 @@ class Slope:
         return float(np.fmax(self.stderr_gls, self.stderr_blocks))
 
     def interval(self, level: float) -> FloatArray:
-        """Lower and upper end of the central interval of D.
-
-        Student's t would guard against a spread that is small by chance; the error of the fit,
-        below which the standard error cannot fall, does so already.
-        """
-        return np.array(interval(self.value, self.stderr, level))
+        """Lower and upper end of the central interval of D."""
+        return np.array(interval(self.value, self.stderr_interval, level))
 
 
 @dataclass(frozen=True)
@@ -207,7 +203,7 @@ def _fitted(observed: Observed, window: Curve, fit: DiffusiveFit) -> Slope:
     line, (exponent, stderr) = window.line(), window.exponent()
     expected = line.slope_stderr / 6
     ratio, blocks = block_ratio(observed, window, line, fit)
-    ratio = tempered(ratio, blocks - 1)
+    gls = expected * _walker_ratio(observed, window, line)
     return Slope(
         "diffusive",
         exponent,
@@ -216,10 +212,11 @@ def _fitted(observed: Observed, window: Curve, fit: DiffusiveFit) -> Slope:
         fit_end=float(window.lags[-1]),
         intercept=line.intercept,
         value=line.slope / 6,
-        stderr_gls=expected * _walker_ratio(observed, window, line),
+        stderr_gls=gls,
         stderr_blocks=expected * ratio,
+        stderr_interval=max(gls, expected * beyond_chance(ratio, blocks - 1)),
         blocks=blocks,
-        estimator=Estimator.of(window, line, float(np.fmax(1.0, ratio))),
+        estimator=Estimator.of(window, line),
     )
 
 
@@ -227,27 +224,27 @@ def _walker_ratio(observed: Observed, window: Curve, line: Line) -> float:
     """Spread of the slopes of single walkers over that of Gaussian ones, at least 1.
 
     Ions that hop seldom, and ions that differ, have slopes that spread more: the number of hops
-    of a walker adds a relative variance of its inverse, which no lag averages out. One standard
-    error of the variance of so many walkers is taken off, or chance would make it larger than 1.
+    of a walker adds a relative variance of its inverse, which no lag averages out.
     """
     each = observed.each
     if each is None or len(each) < MIN_WALKERS:
         return 1.0
     slopes = each[:, np.searchsorted(observed.lags, window.lags)] @ line.weights[0]
     expected = line.slope_stderr * float(np.sqrt(window.walkers))
-    variance = float(slopes.var(ddof=1)) / expected**2 - np.sqrt(2 / (len(each) - 1))
-    return float(np.sqrt(max(1.0, variance)))
+    return beyond_chance(float(slopes.std(ddof=1)) / expected, len(each) - 1)
 
 
-def tempered(ratio: float, dof: float) -> float:
-    """A ratio of spreads from few blocks, drawn towards 1, which it is by the model.
+def beyond_chance(ratio: float, dof: int) -> float:
+    """A ratio of an observed to an expected spread where chance hardly makes it as large, else 1.
 
-    A spread over B blocks has a relative error of its own of 1/√(2(B − 1)), and the larger of it
-    and the expected one is too large by chance. Its square counts with its degrees of freedom
-    against 1 with those that it lacks to `FULL_DOF`.
+    A spread of few has a large error of its own, and the larger of it and the expected one is too
+    large on average: intervals would cover too often. Chance brings about more in one of 20 cases.
     """
-    lacking = max(0.0, FULL_DOF - dof)
-    return float(np.sqrt((dof * ratio**2 + lacking) / (dof + lacking)))
+    from scipy.stats import chi2
+
+    if not (dof > 0 and np.isfinite(ratio)):
+        return 1.0
+    return ratio if ratio**2 > chi2.ppf(0.95, dof) / dof else 1.0
 
 
 def block_ratio(

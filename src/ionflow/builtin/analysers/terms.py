@@ -56,14 +56,18 @@ class Terms:
         counted = self.counted
         if not counted.any():
             return Slope(self._why_not(), np.nan, np.nan, upper_bound=self.omitted)
-        blocks = [slope.stderr_blocks for slope in self.slopes]
+        gls, blocks, interval = (
+            self._quadrature([getattr(slope, name) for slope in self.slopes])
+            for name in ("stderr_gls", "stderr_blocks", "stderr_interval")
+        )
         return Slope(
             "diffusive",
             np.nan,
             np.nan,
             value=float(self.values[counted].sum()),
-            stderr_gls=self._quadrature([slope.stderr_gls for slope in self.slopes]),
-            stderr_blocks=self._quadrature(blocks),
+            stderr_gls=gls,
+            stderr_blocks=blocks,
+            stderr_interval=interval,
             blocks=min(s.blocks for s, c in zip(self.slopes, counted, strict=True) if c),
         )
 
