@@ -92,7 +92,8 @@ def interval(value: Any, stderr: Any, level: float, dof: Any = np.inf) -> tuple[
 
     def end(probability: float) -> Any:
         quantile = xr.apply_ufunc(lambda n: chi2.ppf(probability, n), nu, dask="parallelized")
-        return nu * value / quantile
+        with np.errstate(divide="ignore"):  # an interval may well be without end
+            return nu * value / quantile
 
     return end(0.5 + level / 2), end(0.5 - level / 2)
 
