@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PLUGINS := $(wildcard plugins/*/pyproject.toml)
 
-.PHONY: scan test install check pytest bench docs clean
+.PHONY: scan test install check pytest bench coverage docs clean
 
 scan: install
 	$(BIN)/ionflow run recipes/amx_scan.yaml
@@ -37,6 +37,10 @@ pytest: install
 bench: install
 	$(BIN)/python tests/benchmarks/bench_chgnet.py --out bench_chgnet.json
 	$(BIN)/python tests/benchmarks/bench_step.py --out bench_step.json
+
+# how often intervals hold the exact value: the table of docs/analyses/transport.md, half an hour
+coverage: install
+	OMP_NUM_THREADS=1 $(BIN)/python tests/analysers/coverage.py --trajectories 1000
 
 # docs/reference.md from the plugins' own fields, and the outputs of commands on other pages
 docs: install
