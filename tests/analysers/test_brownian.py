@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.signal import lfilter
 
 from ionflow.builtin.analysers.brownian import Curve, generalised_least_squares
 
@@ -22,6 +23,25 @@ def test_covariance_of_overlapping_displacements_is_exact(step: float, noise: fl
     expected = curve.covariance(step**2, 2 * noise**2)
     scale = np.sqrt(np.outer(np.diag(expected), np.diag(expected)))
     np.testing.assert_allclose(measured / scale, expected / scale, atol=0.03)
+
+
+@pytest.mark.parametrize("memory", [0.4, 0.7])
+def test_rattling_with_a_memory_adds_to_the_covariance(memory: float) -> None:
+    rng = np.random.default_rng(3)
+    kicks = rng.normal(size=(FRAMES, 30_000)) * np.sqrt(1 - memory**2)
+    kicks[0] /= np.sqrt(1 - memory**2)
+    steps = np.cumsum(rng.normal(0, 0.5, kicks.shape), axis=0)
+    x = steps + 0.9 * lfilter([1.0], [1.0, -memory], kicks, axis=0)
+    measured = np.cov(msd_of(x, LAGS))
+    curve = Curve.of(LAGS, LAGS * 1.0, FRAMES, walkers=1 / 3, memory=memory)
+    expected = curve.covariance(0.25, 2 * 0.9**2)
+    beyond = LAGS >= 2  # the line that the MSD is taken for is that of later lags
+    scale = np.sqrt(np.outer(np.diag(expected), np.diag(expected)))
+    off = ((measured - expected) / scale)[np.ix_(beyond, beyond)]
+    assert abs(off).max() < 0.06
+    lags = np.arange(1, 31)
+    known = Curve.of(lags, msd_of(x, lags).mean(axis=1), FRAMES, 30_000)
+    assert known.memory_of(known.between(12).line()) == pytest.approx(memory, abs=0.06)
 
 
 def test_covariance_falls_as_the_number_of_walkers() -> None:

@@ -19,6 +19,9 @@ import numpy as np
 from ionflow.kinds import FloatArray
 from ionflow.passes import IntArray
 
+#: rattling that lasts longer than this from frame to frame is no rattling
+MOST_MEMORY = 0.95
+
 
 @dataclass(frozen=True)
 class Line:
@@ -59,16 +62,19 @@ def generalised_least_squares(x: FloatArray, y: FloatArray, covariance: FloatArr
     return Line(float(slope), float(intercept), spread, chi2, len(x) - 2, weights)
 
 
-@lru_cache(maxsize=64)
-def _moments(lags: tuple[int, ...], frames: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+@lru_cache(maxsize=256)
+def _moments(
+    lags: tuple[int, ...], frames: int, memory: float = 0.0
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Sums over all pairs of time origins of squared displacement covariances.
 
     Two displacements, of i and j frames, the second starting k frames after the first, overlap
     for v(k) frames and share rattling n(k), so that their covariance is s v + b n. Returns
     2/(N_i N_j) Σ_k count(k) · (v², 2 v n, n²), each (lag, lag).
 
-    v and the number of such pairs are straight lines in k with kinks at 0 and i − j, and n is
-    zero but at four places, so that the sums are in closed form.
+    v and the number of such pairs are straight lines in k with kinks at 0 and i − j, so that their
+    sums are in closed form. Rattling is shared where two ends of the displacements are near: it
+    has the correlation ρ^|k| between frames k apart, ρ the memory.
     """
     i, j = np.meshgrid(np.array(lags, dtype=np.float64), np.array(lags), indexing="ij")
     places = _Offsets(i, j, frames)
@@ -76,17 +82,25 @@ def _moments(lags: tuple[int, ...], frames: int) -> tuple[FloatArray, FloatArray
     kinks = (places.first - 1, low, high, places.last)
     ends = [np.clip(kink, places.first - 1, places.last) for kink in kinks]
     grown = sum(places.squares(a, b) for a, b in pairwise(ends))
-    # rattling is shared where two ends of the displacements coincide
-    mixed, still = np.zeros_like(i), np.zeros_like(i)
-    same = i == j
-    for k, sign in ((0 * i, 1.0), (i - j, 1.0), (i, -1.0), (-j, -1.0)):
-        shared = 0.5 * sign * np.where(same & (k == 0), 2.0, 1.0)
-        # with equal lags, 0 and i - j are one place, met twice
-        count = places.count(k) * np.where(same & (k == 0), 0.5, 1.0)
-        mixed += count * 2 * shared * places.overlap(k)
-        still += count * shared**2
+    signed = ((0 * i, 0.5), (i - j, 0.5), (i, -0.5), (-j, -0.5))
+    mixed = sum(sign * places.shared(at, memory) for at, sign in signed)
+    still = sum(
+        one * other * places.count((at + to) / 2) * _overlap_of_memories(at - to, memory)
+        for at, one in signed
+        for to, other in signed
+    )
     norm = 2 / ((frames - i) * (frames - j))
-    return grown * norm, mixed * norm, still * norm
+    return np.asarray(grown) * norm, np.asarray(mixed) * norm, np.asarray(still) * norm
+
+
+def _overlap_of_memories(apart: FloatArray, memory: float) -> FloatArray:
+    """Σ_k ρ^|k| ρ^|k − d| over all k, of places that are d apart."""
+    distance = np.abs(apart)
+    if memory <= 0:
+        return np.where(distance == 0, 1.0, 0.0)
+    square = memory**2
+    total: FloatArray = memory**distance * (distance + (1 + square) / (1 - square))
+    return total
 
 
 @dataclass(frozen=True)
@@ -118,6 +132,15 @@ class _Offsets:
         number: FloatArray = np.maximum(latest - np.maximum(0.0, -k), 0.0)
         return number
 
+    def shared(self, at: FloatArray, memory: float) -> FloatArray:
+        """Σ count(k) 2 overlap(k) ρ^|k − at|, as far as ρ^|k| is above one in a thousand."""
+        reach = 0 if memory <= 0 else int(np.ceil(np.log(1e-3) / np.log(memory)))
+        total = np.zeros(at.shape)
+        for step in range(-reach, reach + 1):
+            k = at + step
+            total += self.count(k) * 2 * np.maximum(self.overlap(k), 0.0) * memory ** abs(step)
+        return total
+
     def squares(self, before: FloatArray, last: FloatArray) -> FloatArray:
         """Σ count(k) overlap(k)² for before < k ≤ last, where both are straight lines in k."""
         number = last - before
@@ -144,17 +167,31 @@ class Curve:
     walkers: float
     """number of independent walkers averaged over"""
     moments: tuple[FloatArray, FloatArray, FloatArray]
+    memory: float = 0.0
+    """correlation of the rattling of one frame with that of the next"""
 
     @classmethod
-    def of(cls, lags: IntArray, msd: FloatArray, frames: int, walkers: float) -> Curve:
-        """The curve of a trajectory of so many frames."""
-        return cls(lags, msd, walkers, _moments(tuple(int(lag) for lag in lags), frames))
+    def of(
+        cls, lags: IntArray, msd: FloatArray, frames: int, walkers: float, memory: float = 0.0
+    ) -> Curve:
+        """The curve of a trajectory of so many frames.
+
+        Parameters
+        ----------
+        lags : (lag,) frames
+        msd : (lag,) Å²
+        walkers : number of independent walkers
+        memory : correlation of the rattling of one frame with that of the next
+        """
+        moments = _moments(tuple(int(lag) for lag in lags), frames, memory)
+        return cls(lags, msd, walkers, moments, memory)
 
     def between(self, first: int, last: int | None = None) -> Curve:
         """The part of the curve from one index to another."""
         part = slice(first, last)
         grown, mixed, still = (moment[part, part] for moment in self.moments)
-        return Curve(self.lags[part], self.msd[part], self.walkers, (grown, mixed, still))
+        moments = (grown, mixed, still)
+        return Curve(self.lags[part], self.msd[part], self.walkers, moments, self.memory)
 
     def covariance(self, slope: float, intercept: float = 0.0) -> FloatArray:
         """Covariance of the points for Gaussian walkers with a given line as their MSD.
@@ -187,6 +224,18 @@ class Curve:
                 break
             slope, intercept = line.slope, line.intercept
         return line
+
+    def memory_of(self, line: Line) -> float:
+        """How much of the rattling that a line shows one frame keeps of the one before.
+
+        MSD(n) = s n + b (1 − ρ^n), so that the first lag tells ρ; 0 where b is not clear of zero.
+        """
+        clear = line.intercept > 2 * float(np.sqrt(line.covariance[1, 1]))
+        if not clear or self.lags[0] != 1:
+            return 0.0
+        kept = (line.slope + line.intercept - float(self.msd[0])) / line.intercept
+        # in steps, so that equal moments are made once
+        return float(np.clip(np.round(20 * kept) / 20, 0.0, MOST_MEMORY))
 
     def line_as(self, known: Line) -> Line:
         """The line by generalised least squares, with the errors of one that is known already."""

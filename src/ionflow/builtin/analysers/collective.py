@@ -255,7 +255,8 @@ class Together:
     def _block_ratio(self, path: FloatArray, known: Estimator) -> float:
         """NaN for one that has no slope."""
         observed = observed_path(path, self.lags)
-        window = observed.curve().between(int(np.searchsorted(self.lags, known.lags[0])))
+        curve = observed.curve(known.memory)
+        window = curve.between(int(np.searchsorted(self.lags, known.lags[0])))
         line = window.line()
         return block_ratio(observed, window, line, self.fit)[0] if line.slope > 0 else np.nan
 

@@ -47,15 +47,17 @@ class Estimator:
     """(2, point) for slope and intercept"""
     noise: tuple[float, float, float]
     """wᵀ G w of the slope's weights w and the moments G of `brownian`: (v², 2 v n, n²)"""
+    memory: float = 0.0
+    """of the rattling that the errors are for"""
     inflation: float = 1.0
     """standard error that the spread over blocks shows over that of the fit, if larger"""
 
     @classmethod
-    def of(cls, window: Curve, line: Line, inflation: float = 1.0) -> Estimator:
+    def of(cls, window: Curve, line: Line) -> Estimator:
         """That of a line fitted to a window."""
         w = line.weights[0]
         grown, mixed, still = (float(w @ moment @ w) for moment in window.moments)
-        return cls(window.lags, line.weights, (grown, mixed, still), inflation)
+        return cls(window.lags, line.weights, (grown, mixed, still), window.memory)
 
     def parts(self, curves: FloatArray, lags: IntArray) -> Parts:
         """Slopes and intercepts of curves (..., lag), which hold the window among their lags."""

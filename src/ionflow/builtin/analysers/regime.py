@@ -149,9 +149,10 @@ class Observed:
     each: FloatArray | None = None
     """(walker, lag) Å² MSD of each walker, where there are several"""
 
-    def curve(self) -> Curve:
-        """The MSD over the whole trajectory."""
-        return Curve.of(self.lags, self.source(self.lags, 1)[0], self.frames, self.walkers)
+    def curve(self, memory: float = 0.0) -> Curve:
+        """The MSD over the whole trajectory, of walkers whose rattling has a memory."""
+        msd = self.source(self.lags, 1)[0]
+        return Curve.of(self.lags, msd, self.frames, self.walkers, memory)
 
 
 def slope_of(
@@ -175,6 +176,11 @@ def slope_of(
     if start is None:
         told = curve.between(first).exponent()[1] <= MAX_EXPONENT_STDERR
         return _not_diffusive("anomalous" if told else "undecided", curve, first, fit)
+    memory = curve.memory_of(curve.between(settled(curve, start, SETTLE)).line())
+    if memory > 0:
+        curve = observed.curve(memory)
+        again = diffusive_start(curve, first, fit.exponent_tolerance)
+        start = start if again is None else again
     found = _fitted(observed, curve.between(settled(curve, start, SETTLE)), fit)
     found = replace(found, straight_from=float(lags[start]))
     if found.stderr >= found.value:  # consistent with no diffusion at all
@@ -261,7 +267,7 @@ def block_ratio(
         lags = window.lags[window.lags <= fit.max_lag_fraction * (length - 1)]
         if len(lags) >= MIN_POINTS and lags[-1] >= MIN_SPAN * lags[0]:
             msds = observed.source(lags, blocks)
-            curves = [Curve.of(lags, msd, length, window.walkers) for msd in msds]
+            curves = [Curve.of(lags, m, length, window.walkers, window.memory) for m in msds]
             spread = np.std([curve.line().slope for curve in curves], ddof=1)
             expected = curves[0].slope_stderr(line.slope, line.intercept)
             return float(spread) / expected, blocks
