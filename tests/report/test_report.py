@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import math
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -13,45 +12,9 @@ import xarray as xr
 from ionflow import report
 from ionflow.errors import StoreError
 from ionflow.report.rounding import uncertain
+from page_text import Page
 
 HOSTILE = "<script>alert('x')</script>$\\frac{1}{0}$\x07&amp;"
-
-
-class Page(HTMLParser):
-    """The text of a page by tag, its tables, and every attribute."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self.source = path.read_text(encoding="utf-8")
-        self.tags: list[tuple[str, dict[str, str]]] = []
-        self.text, self.rows, self._inside = "", [], []
-        self.feed(self.source)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, {name: value or "" for name, value in attrs}))
-        self._inside.append(tag)
-        if tag == "tr":
-            self.rows.append([])
-        if tag in ("td", "th") and self.rows:
-            self.rows[-1].append("")
-
-    def handle_endtag(self, tag):
-        if tag in self._inside:
-            while self._inside.pop() != tag:
-                pass
-
-    def handle_data(self, data):
-        if "style" in self._inside:
-            return
-        self.text += data
-        if {"td", "th"} & set(self._inside):
-            self.rows[-1][-1] += data
-
-    def row(self, *start: str) -> list[str]:
-        """The cells of the row whose first cells are these."""
-        found = [row for row in self.rows if tuple(row[: len(start)]) == start]
-        assert found, f"no row {start} in {self.rows}"
-        return [cell.strip() for cell in found[0]]
 
 
 def diffusion(A: str, value: float, stderr: float, *, diffusive: bool = True) -> xr.Dataset:
@@ -112,8 +75,8 @@ def whole(made, **more):
         made.result("diffusion", (A, T, r), diffusion(A, value, 0.1 * value))
         made.result("conductivity", (A, T, r), conductivity(0.2))
         made.result("rdf", (A, T, r), rdf(A))
-        tetrahedra = {"share": ((), 0.8125, {"units": "1", "long_name": "of tetrahedra"})}
-        made.result("tetrahedra", (A, T, r), xr.Dataset(tetrahedra))
+        lindemann = {"share": ((), 0.8125, {"units": "1", "long_name": "of tetrahedra"})}
+        made.result("lindemann", (A, T, r), xr.Dataset(lindemann))
     made.joined("arrhenius", arrhenius(made.alkalis))
     return made.finish(**more)
 
@@ -132,7 +95,7 @@ def page(run) -> Page:
 def test_it_is_written_where_it_belongs(run, page):
     assert (run / "report" / "index.html").is_file()
     names = {path.name for path in (run / "report" / "figures").iterdir()}
-    assert names == {"msd.svg", "arrhenius.svg", "rdf.svg", "course.svg"}
+    assert names == {"msd.svg", "arrhenius.svg", "conductivity.svg", "rdf.svg", "course.svg"}
     assert not list((run / "report").rglob("*.partial"))
 
 
@@ -334,7 +297,7 @@ def test_damaged_data_is_noted(synthetic, tmp_path):
 
 
 def test_a_large_scan_stays_a_page(synthetic, tmp_path, monkeypatch):
-    for cap in ("displacement.MATERIALS", "displacement.TEMPERATURES", "transport.ALL_SPECIES"):
+    for cap in ("displacement.MATERIALS", "displacement.TEMPERATURES", "diffusion.ALL_SPECIES"):
         monkeypatch.setattr(f"ionflow.report.{cap}", 2)
     alkalis, temperatures = ("Li", "Na", "K"), (600, 700, 800)
     made = synthetic.Synthetic(tmp_path / "run", alkalis, temperatures, 1, 100, sealed=False)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ionflow.report.compose import compose
-from ionflow.report.page import render
 from ionflow.view import Run
 
 __all__ = ["write"]
@@ -30,6 +28,10 @@ def write(run: str | Path | Run) -> Path:
     StoreError
         If the folder holds no run.
     """
+    # not before: sections draw with ionflow.plot, which has its colours from ionflow.report.style
+    from ionflow.report.compose import compose
+    from ionflow.report.page import render
+
     run = run if isinstance(run, Run) else Run(run)
     page = compose(run)
     folder = run.path / "report"

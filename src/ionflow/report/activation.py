@@ -9,13 +9,13 @@ import xarray as xr
 
 from ionflow.kinds import FloatArray
 from ionflow.report import figures
+from ionflow.report.diffusion import ALL_SPECIES
 from ionflow.report.estimates import diffusivity, mobile
 from ionflow.report.figures import Activated
-from ionflow.report.gather import Data, Material
+from ionflow.report.gather import Data, Material, part_of
 from ionflow.report.page import Cell, Notice, Plot, Section, Table
 from ionflow.report.rounding import NONE, between, short, uncertain
 from ionflow.report.style import PALETTE, colors
-from ionflow.report.transport import ALL_SPECIES
 
 #: Materials in one panel, one colour and marker each.
 _PER_PANEL = 7
@@ -46,8 +46,8 @@ def activation(data: Data) -> Section | None:
 
 
 def _table(data: Data, result: xr.Dataset) -> Table:
-    target = f"{_target(result):g} K"
-    columns = ("Ea (eV)", "95 % interval", f"D at {target} (cm²/s)", "Temperatures", "χ²/dof")
+    target = f"{target_K(result):g} K"
+    columns = line_columns(f"D at {target} (cm²/s)")
     note = (
         f"D at {target} is extrapolated, often over several powers of ten, as if the line went on "
         "unbent; its 95 % interval is in brackets. χ²/dof well above 1 says that the points do "
@@ -59,12 +59,10 @@ def _table(data: Data, result: xr.Dataset) -> Table:
 
 def at(result: xr.Dataset, material: Material, species: str) -> xr.Dataset | None:
     """The part of a joined result that belongs to a species of a material."""
-    place = {axis: value for axis, value in material.coords if axis in result.dims}
-    if any(value not in result[axis] for axis, value in place.items()):
+    part = part_of(result, material)
+    if part is None or "species" not in part.dims or species not in part["species"]:
         return None
-    if "species" not in result.dims or species not in result["species"]:
-        return None
-    return result.sel(place).sel(species=species)
+    return part.sel(species=species)
 
 
 def _number(result: xr.Dataset, name: str) -> float:
@@ -83,17 +81,43 @@ def _rows(data: Data, result: xr.Dataset) -> Iterator[tuple[Cell, ...]]:
 
 
 def _row(label: str, species: str, part: xr.Dataset) -> tuple[Cell, ...]:
+    return (Cell(label), Cell(species), *line_cells(part, "D"))
+
+
+def line_columns(extrapolated: str) -> tuple[str, ...]:
+    """Names of the cells of a fit over temperature."""
+    return ("Ea (eV)", "95 % interval", extrapolated, "Temperatures", "χ²/dof")
+
+
+def line_cells(part: xr.Dataset, symbol: str) -> tuple[Cell, ...]:
+    """A fit over temperature: its Ea, what it extrapolates to, and how well the line holds.
+
+    Parameters
+    ----------
+    part : one fit of `arrhenius` or its relatives
+    symbol : D, sigma or tau, as the extrapolated quantity is named
+    """
     energy = _number(part, "activation_energy")
     used = _number(part, "n_temperatures")
+    if not np.isfinite(energy):
+        return (Cell(_said(part) or NONE, tone="muted"), *(Cell(NONE),) * 4)
     return (
-        Cell(label),
-        Cell(species),
         Cell(uncertain(energy, _number(part, "activation_energy_stderr"))),
         Cell(_interval(part, "activation_energy", energy) or NONE),
-        Cell(*_extrapolated(part)),
+        Cell(*_extrapolated(part, f"{symbol}_{target_K(part):g}K")),
         Cell(f"{used:.0f}" if np.isfinite(used) else NONE),
-        Cell(_scatter(part)),
+        Cell(_scatter(part), _bad_line(part)),
     )
+
+
+def _said(part: xr.Dataset) -> str:
+    return str(part["verdict"].item()) if "verdict" in part and not part["verdict"].ndim else ""
+
+
+def _bad_line(part: xr.Dataset) -> str:
+    """What is wrong with a line, if anything."""
+    said = _said(part)
+    return said if said in ("scattered", "curved") else ""
 
 
 def _interval(part: xr.Dataset, name: str, value: float) -> str:
@@ -105,9 +129,8 @@ def _interval(part: xr.Dataset, name: str, value: float) -> str:
     return between(low, high, value)
 
 
-def _extrapolated(part: xr.Dataset) -> tuple[str, str]:
-    """D at 300 K and its 95 % interval."""
-    name = _extrapolated_name(part)
+def _extrapolated(part: xr.Dataset, name: str) -> tuple[str, str]:
+    """The quantity at the target temperature and its 95 % interval."""
     value, relative = _number(part, name), _number(part, f"ln_{name}_stderr")
     if not np.isfinite(value):
         return NONE, ""
@@ -115,11 +138,8 @@ def _extrapolated(part: xr.Dataset) -> tuple[str, str]:
     return text, _interval(part, name, value)
 
 
-def _extrapolated_name(result: xr.Dataset) -> str:
-    return f"D_{_target(result):g}K"
-
-
-def _target(result: xr.Dataset) -> float:
+def target_K(result: xr.Dataset) -> float:
+    """The temperature that a fit extrapolates to."""
     return float(result.attrs.get("extrapolate_K", 300.0))
 
 

@@ -6,29 +6,52 @@ from collections.abc import Callable, Iterator
 
 from ionflow.report import about
 from ionflow.report.activation import activation
+from ionflow.report.claims import claims, tally
+from ionflow.report.conductivity import conductivity
 from ionflow.report.course import course
+from ionflow.report.diffusion import diffusion, headline
+from ionflow.report.dynamics import ANALYSES as DYNAMICS
+from ionflow.report.dynamics import dynamics
 from ionflow.report.gather import TROUBLE, Data
+from ionflow.report.hopping import ANALYSES as HOPS
+from ionflow.report.hopping import hops
+from ionflow.report.network import ANALYSES as NETWORK
+from ionflow.report.network import network
 from ionflow.report.other import other
 from ionflow.report.page import Notice, Page, Section
+from ionflow.report.residence import ANALYSES as RESIDENCE
+from ionflow.report.residence import residence
+from ionflow.report.scan import ANALYSES as SCAN
+from ionflow.report.scan import scan
 from ionflow.report.settled import unsettled
+from ionflow.report.structure import ANALYSES as STRUCTURE
 from ionflow.report.structure import structure
-from ionflow.report.transport import conductivity, diffusion, headline
+from ionflow.report.transport import ANALYSES as TRANSPORT
+from ionflow.report.transport import transport
 from ionflow.view import Run
 
 Maker = Callable[[Data], Section | None]
 
-#: Analyses that have a section of their own.
-DRAWN = frozenset({"msd", "diffusion", "arrhenius", "conductivity", "rdf"})
-
-_MAKERS: tuple[tuple[str, str, Maker], ...] = (
-    ("diffusion", "Diffusion", diffusion),
-    ("activation", "Activation", activation),
-    ("conductivity", "Conductivity", conductivity),
-    ("structure", "Structure", structure),
-    ("course", "Course of the simulations", course),
-    ("other", "Other analyses", lambda data: other(data, DRAWN)),
-    ("about", "What was run", about.about),
+#: Sections in the order of the page: id, title, what makes it, and the analyses that it tells of.
+_MAKERS: tuple[tuple[str, str, Maker, tuple[str, ...]], ...] = (
+    ("claims", "Claims of the study", claims, ("claims",)),
+    ("diffusion", "Diffusion", diffusion, ("msd", "diffusion")),
+    ("activation", "Activation", activation, ("arrhenius",)),
+    ("conductivity", "Conductivity", conductivity, ("conductivity",)),
+    ("transport", "Transport", transport, TRANSPORT),
+    ("residence", "Residence", residence, RESIDENCE),
+    ("network", "Network", network, NETWORK),
+    ("structure", "Structure", structure, STRUCTURE),
+    ("dynamics", "Dynamics", dynamics, DYNAMICS),
+    ("hops", "Hops and paths", hops, HOPS),
+    ("scan", "Over the scan", scan, SCAN),
+    ("course", "Course of the simulations", course, ()),
+    ("other", "Other analyses", lambda data: other(data, DRAWN), ()),
+    ("about", "What was run", about.about, ()),
 )
+
+#: Analyses that have a section of their own.
+DRAWN: frozenset[str] = frozenset(name for *_, names in _MAKERS for name in names)
 
 
 def compose(run: Run) -> Page:
@@ -54,7 +77,7 @@ def compose(run: Run) -> Page:
 
 
 def _sections(data: Data) -> Iterator[Section]:
-    for name, title, make in _MAKERS:
+    for name, title, make, _ in _MAKERS:
         try:
             section = make(data)
         except TROUBLE as error:
@@ -66,7 +89,7 @@ def _sections(data: Data) -> Iterator[Section]:
 
 def _headline(data: Data) -> list[tuple[str, str]]:
     try:
-        return list(headline(data))
+        return [*tally(data), *headline(data)]
     except TROUBLE:
         # the sections that hold these numbers say what is wrong with them
         return []

@@ -7,15 +7,13 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from ionflow.report.displacement import mean_msd, window
-from ionflow.report.estimates import diffusivity, mobile
+from ionflow.report.estimates import COARSE, diffusivity, mobile
 from ionflow.report.gather import Case, Data
 from ionflow.report.page import Notice
 from ionflow.report.rounding import short, uncertain
 
 #: A root mean square displacement below this (Å) is rattling in a cage, not diffusion.
 JUMP_ANGSTROM = 3.0
-#: A relative standard error above this leaves hardly more than the order of magnitude.
-COARSE = 0.5
 
 
 def doubts(data: Data) -> Iterator[Notice]:

@@ -10,6 +10,9 @@ import xarray as xr
 from ionflow.report.gather import Case, Data, Material, species_by_mobility
 from ionflow.statistics import interval, pool
 
+#: A relative standard error above this leaves hardly more than the order of magnitude.
+COARSE = 0.5
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -25,7 +28,7 @@ class Estimate:
     """Ends of the 95 % interval."""
     bound: float = np.nan
     """Upper bound where there is no number."""
-    verdict: str = "not diffusive"
+    verdict: str = "no number"
     """Why there is no number."""
 
     @property
@@ -39,21 +42,36 @@ class Estimate:
         return self.known and 2 * self.count >= self.asked
 
 
-def estimate(result: xr.Dataset | None, name: str, **at: str) -> Estimate:
-    """A variable `name` with its `name_stderr` at labels of its dims, pooled over replicas."""
+def estimate(
+    result: xr.Dataset | None, name: str, *, verdict: str = "verdict", signed: bool = False,
+    **at: str | int | float,
+) -> Estimate:  # fmt: skip
+    """A variable `name` with its `name_stderr` at labels of its dims, pooled over replicas.
+
+    Parameters
+    ----------
+    result : results of a case, by replica
+    name : the variable
+    verdict : the variable that says why there is no number
+    signed : whether the quantity may be negative, and its interval is symmetric
+    at : labels of the dims other than `replica`
+    """
     if result is None or name not in result:
         return Estimate()
-    if any(label not in result[dim] for dim, label in at.items()):
+    if any(dim not in result.dims or label not in result[dim] for dim, label in at.items()):
         return Estimate()
     result = result.sel(at)
     value, stderr = result[name], result.get(f"{name}_stderr", result[name] * np.nan)
     if not value.notnull().any():
-        return Estimate(asked=value.size, bound=_bound(result), verdict=_verdict(result))
-    if stderr.isnull().all():
+        return Estimate(asked=value.size, bound=_bound(result), verdict=_verdict(result, verdict))
+    if not (value.notnull() & stderr.notnull()).any():
         return Estimate(float(value.mean()), np.nan, int(value.count()), value.size)
     pooled = pool(value, stderr)
     mean, error, dof = (float(pooled[part]) for part in ("mean", "stderr", "dof"))
-    low, high = (float(end) for end in interval(mean, error, 0.95, dof))
+    if signed:
+        low, high = (mean + sign * float(pooled["halfwidth95"]) for sign in (-1, 1))
+    else:
+        low, high = (float(end) for end in interval(mean, error, 0.95, dof))
     return Estimate(mean, error, int(pooled["count"]), value.size, low, high)
 
 
@@ -62,11 +80,12 @@ def _bound(result: xr.Dataset) -> float:
     return float(result["upper_bound"].mean(skipna=False)) if "upper_bound" in result else np.nan
 
 
-def _verdict(result: xr.Dataset) -> str:
-    if "verdict" not in result:
-        return "not diffusive"
-    verdicts = [str(v) for v in np.ravel(result["verdict"].values) if v and v != "diffusive"]
-    return max(sorted(set(verdicts)), key=verdicts.count) if verdicts else "not diffusive"
+def _verdict(result: xr.Dataset, name: str) -> str:
+    """The reason that most replicas give."""
+    if name not in result:
+        return "no number"
+    verdicts = [str(v) for v in np.ravel(result[name].values) if v and v != "diffusive"]
+    return max(sorted(set(verdicts)), key=verdicts.count) if verdicts else "no number"
 
 
 def diffusivity(data: Data, case: Case, species: str) -> Estimate:

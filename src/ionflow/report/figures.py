@@ -67,7 +67,7 @@ def rdf(grid: Sequence[Sequence[Panel | None]], labels: Sequence[str]) -> str:
         for place, label in zip(axes[:, 0], labels, strict=True):
             place.set_ylabel(f"{plain(label)}\ng(r)")
         fig.supxlabel("r (Å)", fontsize=10)
-        _legend(fig, [p for row in grid for p in row if p])
+        legend(fig)
         return svg(fig)
 
 
@@ -106,7 +106,7 @@ def msd(grid: Sequence[Sequence[Panel | None]]) -> str:
                 _msd_panel(place, panel)
         fig.supxlabel("lag time (ps)", fontsize=10)
         fig.supylabel("mean squared displacement (Å²)", fontsize=10)
-        _legend(fig, [p for row in grid for p in row if p])
+        legend(fig)
         return svg(fig)
 
 
@@ -181,7 +181,7 @@ def _arrhenius_panel(
     axes.set_xlabel("1000 K / T")
     axes.set_ylabel("D (cm²/s)")
     axes.margins(x=0.08)
-    _label_between_decades(axes)
+    label_between_decades(axes)
     _temperatures_on_top(axes, series)
     if title:
         axes.set_title(plain(title), pad=24)
@@ -218,7 +218,7 @@ def _fit_line(one: Activated, x: FloatArray) -> tuple[FloatArray, FloatArray | N
     return middle, np.sqrt(np.maximum(variance, 0.0))
 
 
-def _label_between_decades(axes: Axes) -> None:
+def label_between_decades(axes: Axes) -> None:
     """Labels at 2 and 5 between powers of ten where there are few of those."""
     from matplotlib.ticker import FuncFormatter, LogLocator
 
@@ -261,17 +261,17 @@ def course(columns: Sequence[Column], labels: Sequence[str]) -> str:
                     _line(place, curve)
         for place, label in zip(axes[:, 0], labels, strict=True):
             place.set_ylabel(label)
-        _legend(fig, [Panel("", curves) for column in columns for curves in column.rows])
+        legend(fig)
         return svg(fig)
 
 
-def _legend(fig: Figure, panels: Sequence[Panel]) -> None:
+def legend(fig: Figure) -> None:
     """One legend for all panels, above them, when there is more than one name."""
     handles: dict[str, Any] = {}
     for axes in fig.axes:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             handles.setdefault(label, handle)
-    if len(handles) > 1 and panels:
+    if len(handles) > 1:
         named = ordered(handles)
         fig.legend(
             named.values(), named.keys(), loc="outside upper left",
@@ -279,4 +279,15 @@ def _legend(fig: Figure, panels: Sequence[Panel]) -> None:
         )  # fmt: skip
 
 
-__all__ = ["Activated", "Column", "Curve", "Panel", "arrhenius", "course", "msd", "rdf"]
+__all__ = [
+    "Activated",
+    "Column",
+    "Curve",
+    "Panel",
+    "arrhenius",
+    "course",
+    "label_between_decades",
+    "legend",
+    "msd",
+    "rdf",
+]

@@ -52,7 +52,7 @@ class Data:
     """Time series already read, by key of the trajectory."""
     pooled: dict[tuple[Any, ...], Any] = field(default_factory=dict)
     """Estimates already pooled over replicas."""
-    _results: dict[tuple[str, Material, float], xr.Dataset | None] = field(default_factory=dict)
+    _results: dict[tuple[Any, ...], xr.Dataset | None] = field(default_factory=dict)
 
     @cached_property
     def temperature_axis(self) -> str | None:
@@ -109,17 +109,40 @@ class Data:
             (c for c in self.cases if c.material == material), key=lambda c: c.temperature
         )
 
-    def result(self, name: str, case: Case) -> xr.Dataset | None:
-        """An analysis of a case with `replica` as a dim, in memory; None if there is none."""
-        at = (name, case.material, case.temperature)
+    def result(self, name: str, case: Case, only: tuple[str, ...] = ()) -> xr.Dataset | None:
+        """An analysis of a case with `replica` as a dim, in memory; None if there is none.
+
+        `only` some of its variables, where all of them are large.
+        """
+        whole = self._results.get((name, case.material, case.temperature, ()))
+        if whole is not None and only:
+            return whole[[variable for variable in only if variable in whole]]
+        at = (name, case.material, case.temperature, only)
         if at not in self._results:
-            self._results[at] = self._read(name, case)
+            self._results[at] = self._read(name, case, only)
         return self._results[at]
+
+    def over_temperature(
+        self, name: str, material: Material, only: tuple[str, ...] = ()
+    ) -> xr.Dataset | None:
+        """An analysis of a material with `temperature_K` and `replica` as dims."""
+        found = [(case.temperature, self.result(name, case, only)) for case in self.of(material)]
+        parts = [part.assign_coords(temperature_K=t) for t, part in found if part is not None]
+        return join(parts, ["temperature_K"]) if parts else None
+
+    def ready(self, name: str, case: Case | None = None) -> bool:
+        """Whether an analysis has a result, of a case or any; nothing is read."""
+        sources = {row.key for row in case.rows} if case else set()
+        return any(
+            self.run.store.has_result(row.key)
+            for row in self.analyses.get(name, ())
+            if case is None or (row.inputs and row.inputs[0] in sources)
+        )
 
     def joined(self, name: str) -> xr.Dataset | None:
         """The result of an analysis over the whole scan, in memory; None if there is none."""
         try:
-            return self.run.results[name].load() if name in self.run.results else None
+            return self.run.results[name].load() if self.ready(name) else None
         except TROUBLE as error:
             self.troubles.append(f"{name}: {error}")
             return None
@@ -134,18 +157,19 @@ class Data:
             self.troubles.append(f"trajectory {row.label or row.case}: {error}")
             return None
 
-    def _read(self, name: str, case: Case) -> xr.Dataset | None:
+    def _read(self, name: str, case: Case, only: tuple[str, ...]) -> xr.Dataset | None:
         sources = {row.key: row for row in case.rows}
         parts = []
         for row in self.analyses.get(name, ()):
             source = sources.get(row.inputs[0]) if row.coords and row.inputs else None
             if source is not None and self.run.store.has_result(row.key):
-                parts += self._one(name, row)
+                parts += self._one(name, row, only)
         return join(parts, ["replica"]) if parts else None
 
-    def _one(self, name: str, row: Row) -> list[xr.Dataset]:
+    def _one(self, name: str, row: Row, only: tuple[str, ...]) -> list[xr.Dataset]:
         try:
-            result = self.run.store.read_result(row.key).load()
+            result = self.run.store.read_result(row.key)
+            result = (result[[n for n in only if n in result]] if only else result).load()
         except TROUBLE as error:
             self.troubles.append(f"{name} of {row.label or row.case}: {error}")
             return []
@@ -174,6 +198,14 @@ class Data:
     def _temperature(self, row: Row) -> float:
         value = row.coords.get(self.temperature_axis or "", row.stage.get("temperature_K", np.nan))
         return float(np.ravel(value)[-1])
+
+
+def part_of(result: xr.Dataset, material: Material) -> xr.Dataset | None:
+    """The part of a result over the scan that belongs to a material."""
+    place = {axis: value for axis, value in material.coords if axis in result.dims}
+    if any(value not in result[axis] for axis, value in place.items()):
+        return None
+    return result.sel(place)
 
 
 def reduced(formula: str) -> str:

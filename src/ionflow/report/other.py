@@ -43,7 +43,7 @@ class Summary:
 
 def other(data: Data, drawn: Collection[str]) -> Section | None:
     """A table for each analysis that has no section of its own."""
-    names = [name for name in data.analyses if name not in drawn and name in data.run.results]
+    names = [name for name in data.analyses if name not in drawn and data.ready(name)]
     if not names:
         return None
     made = [_table(data, name) for name in names]

@@ -30,6 +30,8 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
     note: str = ""
     heads: int = 1
+    wrap: bool = False
+    """Whether the names of rows are sentences."""
 
 
 @dataclass(frozen=True)

@@ -1,44 +1,82 @@
-"""The section on structure: partial radial distribution functions."""
+"""The section on structure: distances, angles, scattering and density."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 
+from ionflow import plot as drawings
+from ionflow.plot.series import points, series
 from ionflow.report import figures
+from ionflow.report.cells import ERRORS, absent, by_case, quantity, some_of, words
 from ionflow.report.figures import Curve, Panel
 from ionflow.report.gather import Data, Material
-from ionflow.report.page import Notice, Plot, Section
+from ionflow.report.multiples import Multiples, by_material
+from ionflow.report.multiples import by_case as panels
+from ionflow.report.page import Plot, Section, Table
 from ionflow.report.style import heat
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+ANALYSES = ("rdf", "angles", "structure_factor", "density")
 MATERIALS = 6
 PAIRS = 5
 
 
 def structure(data: Data) -> Section | None:
-    """Partial g(r) of each material, a line for each temperature."""
-    if "rdf" not in data.analyses:
+    """Partial g(r), angles, structure factors and density."""
+    if not some_of(data, ANALYSES):
         return None
-    lead = (
-        "Partial radial distribution functions of the recorded stage, averaged over replicas. "
-        "A g(r) of 1 is the mean density."
+    lead = "Averages over the recorded stage and over replicas. A g(r) of 1 is the mean density."
+    plots = (_rdf(data), *(_drawn(data, *figure) for figure in _FIGURES))
+    densities = _densities(data)
+    return Section(
+        "structure",
+        "Structure",
+        lead,
+        notices=absent(data, ANALYSES),
+        tables=(densities,) if densities.rows else (),
+        plots=tuple(plot for plot in plots if plot is not None),
     )
+
+
+def _drawn(data: Data, what: Multiples, temperatures: int) -> Plot | None:
+    if what.analysis not in data.analyses:
+        return None
+    return panels(data, what, temperatures) if temperatures else by_material(data, what)
+
+
+def _densities(data: Data) -> Table:
+    titles = {
+        "mass_density": "Density (g/cm³)",
+        "number_density": "Atoms per Å³",
+        "volume": "Volume (Å³)",
+        "temperature": "Temperature (K)",
+        "pressure": "Pressure (GPa)",
+    }
+    columns = {title: quantity(name, verdict=f"{name}_verdict") for name, title in titles.items()}
+    columns["Verdict on the density"] = words("mass_density_verdict")
+    note = f"Pressure: positive where compressed. {ERRORS}"
+    return by_case(data, "density", "Density", columns, note)
+
+
+def _rdf(data: Data) -> Plot | None:
     shown = [m for m in data.materials if any(data.result("rdf", c) for c in data.of(m))]
-    if not shown:
-        notice = Notice("No radial distribution function is there yet.", "note")
-        return Section("structure", "Structure", lead, notices=(notice,))
-    rows = [_row(data, material) for material in shown[:MATERIALS]]
+    if "rdf" not in data.analyses or not shown:
+        return None
     labels = [material.label for material in shown[:MATERIALS]]
-    plot = Plot(
+    return Plot(
         name="rdf",
         title="Partial g(r)",
-        document=figures.rdf(rows, labels),
+        document=figures.rdf([_row(data, material) for material in shown[:MATERIALS]], labels),
         caption=_caption(shown),
         alt="Radial distribution functions by pair of elements, for " + ", ".join(labels),
     )
-    return Section("structure", "Structure", lead, plots=(plot,))
 
 
 def _caption(shown: Sequence[Material]) -> str:
@@ -96,3 +134,53 @@ def _coordination(result: xr.Dataset, pair: str) -> str:
     one = result.sel(pair=pair)
     number, cutoff = float(one["coordination_number"]), float(one["cutoff"])
     return f"N({cutoff:.1f} Å) = {number:.1f}" if np.isfinite([number, cutoff]).all() else ""
+
+
+def _density(result: xr.Dataset, axes: Axes) -> Axes:
+    points(axes, series(result, "mass_density", "temperature_K"))
+    axes.set(xlabel="T (K)", ylabel="density (g/cm³)")
+    return axes
+
+
+#: What is drawn, with how many temperatures side by side; 0: all in one panel.
+_FIGURES = (
+    (
+        Multiples(
+            "angles",
+            "angles",
+            "Angles between bonds",
+            "Distribution of each angle, its integral 1, with one standard error, at the highest "
+            "temperature; the middle element is at the corner.",
+            drawings.angles,
+            ("density", "density_stderr"),
+            height=2.8,
+            shared="x",
+        ),
+        1,
+    ),
+    *(
+        (
+            Multiples(
+                "structure_factor",
+                f"structure_factor_{weight}",
+                f"Static structure factor, {how}",
+                "Faber–Ziman total by temperature, with one standard error.",
+                partial(drawings.structure_factor, weight=weight),
+                (f"S_{weight}", f"S_{weight}_stderr"),
+            ),
+            0,
+        )
+        for weight, how in (("xray", "X-rays"), ("neutron", "neutrons"))
+    ),
+    (
+        Multiples(
+            "density",
+            "density",
+            "Density over temperature",
+            "With one standard error. A cell of constant volume has one density and no error.",
+            _density,
+            ("mass_density", "mass_density_stderr"),
+        ),
+        0,
+    ),
+)

@@ -1,149 +1,261 @@
-"""The sections on diffusion and conductivity: tables with errors, and what they rest on."""
+"""The section on how the ions move together: Onsager, transference, Haven, correlations."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import combinations_with_replacement
+from typing import TYPE_CHECKING
 
 import numpy as np
+import xarray as xr
 
-from ionflow.report.displacement import msd_plot
-from ionflow.report.doubts import COARSE, doubts, name_of
-from ionflow.report.estimates import Estimate, diffusivity, estimate, mobile
-from ionflow.report.gather import Case, Data, Material
-from ionflow.report.page import Cell, Notice, Section, Table
-from ionflow.report.rounding import NONE, between, short, uncertain
+from ionflow import plot
+from ionflow.plot.series import points, series
+from ionflow.report.cells import (
+    ERRORS,
+    Tell,
+    absent,
+    by_case,
+    carrier,
+    labels,
+    left_out,
+    of_carrier,
+    quantity,
+    some_of,
+    words,
+)
+from ionflow.report.conductivity import SYMBOLS
+from ionflow.report.estimates import estimate
+from ionflow.report.gather import Case, Data
+from ionflow.report.multiples import Multiples, by_material, of_tiles
+from ionflow.report.multiples import by_case as panels
+from ionflow.report.page import Cell, Plot, Section, Table
+from ionflow.report.rounding import NONE, uncertain
 
-#: More materials than this: only their most mobile species is in the table.
-ALL_SPECIES = 8
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+ANALYSES = ("onsager", "transference", "haven", "displacement_correlation")
+#: Rows of the table of Onsager coefficients.
+PAIRS = 40
+
+_LEAD = (
+    "How far the motion of one ion goes with that of the others. Transference numbers say which "
+    "share of the current a species carries; the Haven ratio compares the diffusion of single ions "
+    "with that of their common charge; Onsager coefficients L hold both, with "
+    "σ = Σ q_i q_j L_ij."
+)
 
 
-def diffusion(data: Data) -> Section | None:
-    """D of every species, and the displacements it comes from."""
-    if not {"diffusion", "msd"} & set(data.analyses):
+def transport(data: Data) -> Section | None:
+    """Collective transport."""
+    if not some_of(data, ANALYSES):
         return None
-    lead = (
-        "Self-diffusion coefficients from the slope of the mean squared displacement, pooled over "
-        "replicas. The number in parentheses is one standard error in the last digits: the larger "
-        "of what the trajectories say by themselves and what the replicas differ by."
-    )
-    table = _table(data)
-    plot = msd_plot(data)
-    notices = tuple(doubts(data)) if table.rows else (_nothing("diffusion coefficient"),)
+    tables = (_transference(data), _haven(data), _onsager(data))
     return Section(
-        "diffusion",
-        "Diffusion",
-        lead,
-        notices=notices,
-        tables=(table,) if table.rows else (),
-        plots=(plot,) if plot else (),
+        "transport",
+        "Transport",
+        _LEAD,
+        notices=absent(data, ANALYSES),
+        tables=tuple(table for table in tables if table.rows),
+        plots=tuple(_plots(data)),
     )
 
 
-def _nothing(what: str) -> Notice:
-    return Notice(f"No {what} is there yet.", "note")
+def _transference(data: Data) -> Table:
+    columns: dict[str, Tell] = {"Species": lambda result: Cell(carrier(data, result))}
+    columns |= {
+        f"t({SYMBOLS.get(definition, definition)})": _share(data, definition)
+        for definition in labels(data, "transference", "definition")
+    }
+    note = f"Of the most mobile species; t(E) in the barycentric frame. {ERRORS}"
+    return by_case(data, "transference", "Transference numbers", columns, note)
 
 
-def _table(data: Data) -> Table:
-    rows = [
-        (Cell(material.label if first else ""), Cell(species), *_values(data, material, species))
-        for material in data.materials
-        for first, species in _listed(data, material)
-    ]
+def _share(data: Data, definition: str) -> Tell:
+    return of_carrier(
+        data, lambda s: quantity("transference_number", definition=definition, species=s)
+    )
+
+
+def _haven(data: Data) -> Table:
+    columns = {
+        f"H ({kind})": quantity("haven_ratio", signed=False, brackets=True, kind=kind)
+        for kind in labels(data, "haven", "kind")
+    }
     note = (
-        "D in cm²/s, the most mobile species of each material first; in brackets the 95 % "
-        "interval. “<” gives the upper 95 % bound where the motion is not diffusive. A "
-        "remark such as 2/3 says how many of the replicas gave a number."
+        "Tracer over collective diffusion: above 1 where ions of like charge hinder each other, "
+        "below 1 where they move together."
     )
-    if len(data.materials) > ALL_SPECIES:
-        note += " Of each material only the most mobile species is listed; the data has all."
-    columns = tuple(f"D at {t:g} K" for t in data.temperatures)
-    title = "Self-diffusion coefficients (cm²/s)"
-    return Table(title, ("Material", "Species", *columns), tuple(rows), note, heads=2)
+    return by_case(data, "haven", "Haven ratios", columns, note)
 
 
-def _listed(data: Data, material: Material) -> Iterator[tuple[bool, str]]:
-    species = mobile(data, material)
-    if not any(data.result("diffusion", case) for case in data.of(material)):
-        return
-    limit = 1 if len(data.materials) > ALL_SPECIES else None
-    for index, name in enumerate(species[:limit]):
-        yield index == 0, name
-
-
-def _values(data: Data, material: Material, species: str) -> list[Cell]:
-    cases = {case.temperature: case for case in data.of(material)}
-    return [
-        _cell(diffusivity(data, cases[t], species)) if t in cases else Cell(NONE, tone="muted")
-        for t in data.temperatures
-    ]
-
-
-def _cell(value: Estimate) -> Cell:
-    if not value.asked:
-        return Cell("no result", tone="muted")
-    if not value.known:
-        if np.isfinite(value.bound):
-            return Cell(f"< {short(value.bound, 2)}", value.verdict, "muted")
-        return Cell(value.verdict, tone="muted")
-    remark = f"{value.count}/{value.asked} " if value.count < value.asked else ""
-    if np.isfinite(value.low) and np.isfinite(value.high):
-        remark += between(value.low, value.high, value.mean)
-    coarse = not value.stderr <= COARSE * abs(value.mean)
-    return Cell(uncertain(value.mean, value.stderr), remark, "warn" if coarse else "")
-
-
-def conductivity(data: Data) -> Section | None:
-    """Nernst–Einstein and Einstein conductivities."""
-    if "conductivity" not in data.analyses:
-        return None
-    lead = (
-        "σ(NE) is the Nernst–Einstein conductivity, of ions that move independently; σ(E) is the "
-        "Einstein conductivity from the displacement of all charge together, correlations included "
-        "and with the larger error. H is their ratio σ(NE)/σ(E), near 1 where correlations cancel."
+def _onsager(data: Data) -> Table:
+    """Coefficients of each pair of species at the highest temperature of each material."""
+    rows: list[tuple[Cell, ...]] = []
+    for case, result in _hottest(data, "onsager"):
+        label = _named(case)
+        species = [str(s) for s in result["species"].values]
+        if not result["onsager"].notnull().any():
+            said = Cell(words("verdict")(result).text, tone="muted")
+            rows.append((Cell(label), Cell("all"), said, *[Cell(NONE, tone="muted")] * 3))
+            continue
+        for pair in combinations_with_replacement(species, 2):
+            rows.append((Cell(label), Cell("–".join(pair)), *_coefficients(result, pair)))
+            label = ""
+    note = (
+        "At the highest temperature, in S/cm/e², in the barycentric frame: of all pairs of atoms, "
+        "of each atom with itself, and of distinct atoms; the last column is L in the frame of the "
+        "framework."
     )
-    rows = [
-        _conductivity_row(data, case, first)
-        for material in data.materials
-        for first, case in _with_first(
-            [case for case in data.of(material) if data.result("conductivity", case)]
-        )
-    ]
-    if not rows:
-        return Section("conductivity", "Conductivity", lead, notices=(_nothing("conductivity"),))
-    columns = ("Material", "T (K)", "σ(NE) (S/cm)", "σ(E) (S/cm)", "H")
-    note = "Errors, intervals and bounds as for D."
-    table = Table("Ionic conductivity", columns, tuple(rows), note, heads=2)
-    return Section("conductivity", "Conductivity", lead, tables=(table,))
-
-
-def _with_first(cases: Sequence[Case]) -> Iterator[tuple[bool, Case]]:
-    return ((index == 0, case) for index, case in enumerate(cases))
-
-
-def _conductivity_row(data: Data, case: Case, first: bool) -> tuple[Cell, ...]:
-    result = data.result("conductivity", case)
-    single, collective = (
-        estimate(result, "conductivity", definition=name)
-        for name in ("nernst_einstein", "einstein")
-    )
-    ratio = single.mean / collective.mean if collective.known and collective.mean > 0 else np.nan
-    relative = np.hypot(single.stderr / single.mean, collective.stderr / collective.mean)
-    return (
-        Cell(case.material.label if first else ""),
-        Cell(f"{case.temperature:g}"),
-        _cell(single),
-        _cell(collective),
-        Cell(uncertain(ratio, ratio * relative) if np.isfinite(ratio) else NONE),
+    columns = ("Material", "Pair", "L", "self", "distinct", "L (framework)")
+    left = len(rows) - PAIRS
+    return Table(
+        "Onsager coefficients", columns, tuple(rows[:PAIRS]), left_out(note, left, "pairs"), heads=2
     )
 
 
-def headline(data: Data) -> Iterator[tuple[str, str]]:
-    """D of the most mobile species of a few materials at the highest temperature that has one."""
-    for material in data.materials[:4]:
-        species = mobile(data, material)
+def _named(case: Case) -> str:
+    return f"{case.material.label}, {case.temperature:g} K"
+
+
+_PARTS_OF_L = (
+    ("onsager", "barycentric"),
+    ("onsager_self", "barycentric"),
+    ("onsager_distinct", "barycentric"),
+    ("onsager", "framework"),
+)
+
+
+def _coefficients(result: xr.Dataset, pair: tuple[str, str]) -> Iterator[Cell]:
+    at = dict(zip(("species", "species_other"), pair, strict=True))
+    for name, frame in _PARTS_OF_L:
+        value = estimate(result, name, signed=True, frame=frame, **at)
+        if name == "onsager_self" and pair[0] != pair[1]:
+            yield Cell("0", tone="muted")
+        elif value.known:
+            yield Cell(uncertain(value.mean, value.stderr))
+        else:
+            yield Cell(value.verdict, tone="muted")
+
+
+def _hottest(data: Data, analysis: str) -> Iterator[tuple[Case, xr.Dataset]]:
+    """The hottest case of each material that has a result."""
+    for material in data.materials:
         for case in reversed(data.of(material)):
-            value = diffusivity(data, case, species[0]) if species else Estimate()
-            if value.known:
-                what = f"D of {name_of(case, species[0])}"
-                yield what, f"{uncertain(value.mean, value.stderr)} cm²/s"
+            result = data.result(analysis, case)
+            if result is not None:
+                yield case, result
                 break
+
+
+def _plots(data: Data) -> Iterator[Plot]:
+    made: tuple[tuple[str, Callable[[], Plot | None]], ...] = (
+        ("transference", lambda: by_material(data, _shares(data))),
+        ("haven", lambda: by_material(data, _HAVEN)),
+        ("onsager", lambda: panels(data, _ONSAGER, temperatures=1)),
+        ("displacement_correlation", lambda: panels(data, _CORRELATION, temperatures=2)),
+        ("displacement_correlation", lambda: of_tiles(_tiles(data), _PARTS)),
+    )
+    for name, make in made:
+        drawn = make() if name in data.analyses else None
+        if drawn is not None:
+            yield drawn
+
+
+def _shares(data: Data) -> Multiples:
+    def draw(result: xr.Dataset, axes: Axes) -> Axes:
+        return plot.transference(result.sel(species=[carrier(data, result)]), axes)
+
+    return Multiples(
+        "transference",
+        "transference",
+        "Transference number of the most mobile species",
+        "By definition, over temperature, with one standard error; lines at 0 and 1.",
+        draw,
+        ("transference_number", "transference_number_stderr"),
+    )
+
+
+def _tiles(data: Data) -> list[tuple[str, xr.Dataset | None]]:
+    return [(_named(case), found) for case, found in _hottest(data, "displacement_correlation")]
+
+
+def _within(result: xr.Dataset, axes: Axes) -> Axes:
+    """Points for the pairs of species that are correlated most, by part, at the longest lag."""
+    name = "displacement_correlation_part"
+    last = result[[name, f"{name}_stderr"]].isel(lag_origin=-1).sel(part=["within", "between"])
+    points(axes, series(_strongest(_paired(last), name), name, "pair"))
+    axes.axhline(0, color="0.8", lw=0.8, zorder=0)
+    axes.set_ylabel("correlation (Å²)")
+    return axes
+
+
+def _paired(result: xr.Dataset) -> xr.Dataset:
+    """With one dim for pairs of species in place of two."""
+    names: Sequence[str] = [str(s) for s in result["species"].values]
+    pairs = list(combinations_with_replacement(names, 2))
+    parts = [
+        result.sel(species=one, species_other=other).drop_vars(["species", "species_other"])
+        for one, other in pairs
+    ]
+    return xr.concat(parts, "pair").assign_coords(pair=["–".join(pair) for pair in pairs])
+
+
+def _strongest(paired: xr.Dataset, name: str, count: int = 4) -> xr.Dataset:
+    size = abs(paired[name])
+    size = size.max([dim for dim in size.dims if dim != "pair"]).fillna(0.0)
+    return paired.isel(pair=np.sort(np.argsort(-size.values)[:count]))
+
+
+def _correlated(result: xr.Dataset, axes: Axes) -> Axes:
+    """Coefficients with the relative error of the correlation that they come from."""
+    name = "displacement_correlation"
+    coefficient = result["correlation_coefficient"]
+    error = abs(coefficient / result[name]) * result[f"{name}_stderr"]
+    whole = xr.Dataset(
+        {"correlation_coefficient": coefficient, "correlation_coefficient_stderr": error}
+    )
+    return plot.displacement_correlation(whole, axes)
+
+
+_HAVEN = Multiples(
+    "haven",
+    "haven",
+    "Haven ratio",
+    "Of the alkali and of all charge, with one standard error; 1 where ions move independently.",
+    plot.haven,
+    ("haven_ratio", "haven_ratio_stderr"),
+)
+_ONSAGER = Multiples(
+    "onsager",
+    "onsager",
+    "Onsager matrix",
+    "L_ij over the root of L_ii L_jj at the highest temperature, in the barycentric frame: 1 "
+    "(red) where two species move as one, −1 (blue) where they move against each other.",
+    plot.onsager,
+    ("onsager",),
+    height=3.0,
+    shared="",
+    legend=False,
+)
+_CORRELATION = Multiples(
+    "displacement_correlation",
+    "displacement_correlation",
+    "Correlation of displacements",
+    "Of distinct ions, over the root of the product of their mean squared displacements; bands: "
+    "one standard error.",
+    _correlated,
+    ("correlation_coefficient", "displacement_correlation", "displacement_correlation_stderr"),
+    height=2.8,
+)
+_PARTS = Multiples(
+    "displacement_correlation",
+    "displacement_correlation_part",
+    "Correlation within and between fragments",
+    "Mean over pairs of ions of one fragment and of two, at the longest lag and the highest "
+    "temperature, for the four pairs of species that are correlated most.",
+    _within,
+    height=2.8,
+    shared="",
+)
