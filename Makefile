@@ -37,6 +37,8 @@ pytest: install
 bench: install
 	$(BIN)/python tests/benchmarks/bench_chgnet.py --out bench_chgnet.json
 	$(BIN)/python tests/benchmarks/bench_step.py --out bench_step.json
+	$(BIN)/python tests/benchmarks/bench_analysis.py --out bench_analysis.json
+	$(BIN)/python tests/benchmarks/bench_whole.py --out bench_whole.json
 
 # how often intervals hold the exact value: the table of docs/analyses/transport.md, half an hour
 coverage: install
