@@ -8,7 +8,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from coverage import CASES, coverage
 
-TRAJECTORIES = 240
+TRAJECTORIES = 300
 FRAMES = 400
 
 

@@ -14,11 +14,12 @@ from ionflow.builtin.analysers.brownian import Curve
 from ionflow.builtin.analysers.correlation import cross_displacement, mean_squared_displacement
 from ionflow.builtin.analysers.estimator import Estimator
 from ionflow.builtin.analysers.regime import (
+    BlockSpread,
     DiffusiveFit,
     Observed,
     Slope,
     beyond_chance,
-    block_ratio,
+    block_spread,
     slope_of,
 )
 from ionflow.builtin.analysers.roles import WithRoles
@@ -244,21 +245,22 @@ class Together:
         moving = [path[None] for slope, path in paths if slope.verdict == "diffusive"]
         if self.source == "charge":
             moving.append(self.found["charge"])
-        squares = [self._block_ratio(path, known) ** 2 for path in moving]
-        sound = [square for square in squares if np.isfinite(square)]
+        spreads = [self._block_spread(path, known) for path in moving]
+        sound = [spread for spread in spreads if np.isfinite(spread.ratio)]
         if not sound:
             return known
+        ratio = float(np.sqrt(np.mean([spread.ratio**2 for spread in sound])))
         # the sum of all charge is no path of its own
-        dof = max(1, len(sound) - 1) * (self.window.blocks - 1)
-        return replace(known, inflation=beyond_chance(float(np.mean(sound)) ** 0.5, dof))
+        dof = max(1, len(sound) - 1) * float(np.mean([spread.dof for spread in sound]))
+        return replace(known, inflation=beyond_chance(ratio, dof))
 
-    def _block_ratio(self, path: FloatArray, known: Estimator) -> float:
-        """NaN for one that has no slope."""
+    def _block_spread(self, path: FloatArray, known: Estimator) -> BlockSpread:
+        """Without a ratio for a path that has no slope."""
         observed = observed_path(path, self.lags)
         curve = observed.curve(known.memory)
         window = curve.between(int(np.searchsorted(self.lags, known.lags[0])))
         line = window.line()
-        return block_ratio(observed, window, line, self.fit)[0] if line.slope > 0 else np.nan
+        return block_spread(observed, window, line, self.fit) if line.slope > 0 else BlockSpread()
 
     @property
     def degrees_of_freedom(self) -> float:

@@ -103,7 +103,8 @@ def single_over_collective(
     a Wishart distribution with ν degrees of freedom, Var ln(own/total) = (2/ν)(1 − 1/N). In
     general it is (2/ν)(1 + Σ_s own_s²/(n_s own²) − 2 Σ_s C_sJ²/(N_s own total)), where C_sJ is
     what the path of species s shares with the sum J of all, N_s and n_s numbers of walkers and of
-    independent ones.
+    independent ones. 2/ν holds what rattling adds to the error of the collective slope, with the
+    intercepts of single ions.
 
     Parameters
     ----------
@@ -115,7 +116,9 @@ def single_over_collective(
     whole = collective.combined(rows)
     total, single = float(whole.slope[0, 0]), float(own.slope.sum())
     shared = collective.slope.sum(axis=1)
-    relative = float(estimator.variance(whole)[0, 0]) / total**2 if total > 0 else np.nan
+    # the intercept of a single path is noise for the most part: ions rattle each for itself
+    noise = float(estimator.own_variance(total, own.intercept.sum()))
+    relative = noise / total**2 if total > 0 else np.nan
     factor = (
         1.0
         + float((own.slope**2 / independent).sum()) / single**2

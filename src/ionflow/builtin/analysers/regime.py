@@ -208,7 +208,7 @@ def _upper_bound(curve: Curve) -> float:
 def _fitted(observed: Observed, window: Curve, fit: DiffusiveFit) -> Slope:
     line, (exponent, stderr) = window.line(), window.exponent()
     expected = line.slope_stderr / 6
-    ratio, blocks = block_ratio(observed, window, line, fit)
+    spread = block_spread(observed, window, line, fit)
     gls = expected * _walker_ratio(observed, window, line)
     return Slope(
         "diffusive",
@@ -219,9 +219,9 @@ def _fitted(observed: Observed, window: Curve, fit: DiffusiveFit) -> Slope:
         intercept=line.intercept,
         value=line.slope / 6,
         stderr_gls=gls,
-        stderr_blocks=expected * ratio,
-        stderr_interval=max(gls, expected * beyond_chance(ratio, blocks - 1)),
-        blocks=blocks,
+        stderr_blocks=expected * spread.ratio,
+        stderr_interval=max(gls, expected * beyond_chance(spread.ratio, spread.dof)),
+        blocks=spread.blocks,
         estimator=Estimator.of(window, line),
     )
 
@@ -240,7 +240,7 @@ def _walker_ratio(observed: Observed, window: Curve, line: Line) -> float:
     return beyond_chance(float(slopes.std(ddof=1)) / expected, len(each) - 1)
 
 
-def beyond_chance(ratio: float, dof: int) -> float:
+def beyond_chance(ratio: float, dof: float) -> float:
     """A ratio of an observed to an expected spread where chance hardly makes it as large, else 1.
 
     A spread of few has a large error of its own, and the larger of it and the expected one is too
@@ -253,14 +253,25 @@ def beyond_chance(ratio: float, dof: int) -> float:
     return ratio if ratio**2 > chi2.ppf(0.95, dof) / dof else 1.0
 
 
-def block_ratio(
-    observed: Observed, window: Curve, line: Line, fit: DiffusiveFit
-) -> tuple[float, int]:
-    """Spread of the slopes of blocks over the spread expected of them, and how many blocks.
+@dataclass(frozen=True)
+class BlockSpread:
+    """The spread of the slopes of blocks over the spread expected of them."""
+
+    ratio: float = np.nan
+    """NaN where the window is too long for blocks"""
+    blocks: int = 0
+    dof: float = 0.0
+    """degrees of freedom of the squared ratio"""
+
+
+def block_spread(observed: Observed, window: Curve, line: Line, fit: DiffusiveFit) -> BlockSpread:
+    """How the slopes of blocks spread, beside how they should.
 
     The ratio, times the error of the whole, is the error that the blocks show. Their plain
     spread would be larger, since a fit to a short block loses information that the whole has.
-    There are as many blocks as are long enough for the start of the window.
+    There are as many blocks as are long enough for the start of the window. A slope of relative
+    error r spreads as a χ² variable of 2/r² degrees of freedom does, with an excess kurtosis of
+    6 r², which makes the variance of a few such slopes uncertain: 2/dof = 2/(B − 1) + 6 r²/B.
     """
     for blocks in fit.parts:
         length = observed.frames // blocks
@@ -268,7 +279,9 @@ def block_ratio(
         if len(lags) >= MIN_POINTS and lags[-1] >= MIN_SPAN * lags[0]:
             msds = observed.source(lags, blocks)
             curves = [Curve.of(lags, m, length, window.walkers, window.memory) for m in msds]
-            spread = np.std([curve.line().slope for curve in curves], ddof=1)
+            spread = float(np.std([curve.line().slope for curve in curves], ddof=1))
             expected = curves[0].slope_stderr(line.slope, line.intercept)
-            return float(spread) / expected, blocks
-    return np.nan, 0
+            kurtosis = 6 * (expected / line.slope) ** 2
+            dof = 2 / (2 / (blocks - 1) + kurtosis / blocks)
+            return BlockSpread(spread / expected, blocks, dof)
+    return BlockSpread()
