@@ -123,14 +123,14 @@ def _percolation(data: Data) -> Table:
         columns[f"Barrier, {dimension}D (eV)"] = quantity(
             "percolation_barrier", verdict="percolation_verdict", dimension=dimension
         )
-    columns["Open, 3D"] = average("accessible_fraction", 2, dimension=3)
-    columns |= {"Basins": average("n_nodes"), "Bottlenecks": average("n_edges")}
-    columns["Halves differ by"] = average("density_difference", 2)
     columns["Verdict, 3D"] = words("percolation_verdict", dimension=3)
+    columns["Open, 3D"] = average("accessible_fraction", 2, dimension=3)
+    columns |= {"Basins": average("n_nodes"), "Halves differ": average("density_difference", 2)}
     note = (
         "Barrier: how far above its minimum the free energy −kT ln ρ must be filled until the "
-        "visited volume spans the cell in so many dimensions; open: share of the volume below. "
-        "Means over replicas, each a glass of its own."
+        "visited volume spans the cell in so many dimensions; open: share of the volume below; "
+        "halves differ: share of the ions that one half of the trajectory has elsewhere. Means "
+        "over replicas, each a glass of its own."
     )
     return by_case(data, "density_map", "Percolation of the density", columns, note, only=_NUMBERS)
 
