@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from ionflow.plot.series import Series, at, axes_of, lines, need, points, series, with_error
+from ionflow.plot.series import Series, at, axes_of, curves, need, points, series, with_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,9 +22,7 @@ def msd(data: xr.Dataset, ax: Axes | None = None) -> Axes:
     """
     need(data, "msd", "lag", of="msd")
     axes = axes_of(ax)
-    found = series(with_error(data, "msd"), "msd", "lag")
-    lines(axes, found)
-    _slope_1(axes, found)
+    _slope_1(axes, curves(axes, data, "msd", "lag"))
     axes.set(
         xscale="log", yscale="log", xlabel="lag time (ps)", ylabel="mean squared displacement (Å²)"
     )
@@ -52,7 +50,7 @@ def non_gaussian(data: xr.Dataset, ax: Axes | None = None) -> Axes:
     """Non-Gaussian parameter α₂ (1) over lag time (ps), of results of `non_gaussian`."""
     need(data, "alpha2", of="non_gaussian")
     axes = axes_of(ax)
-    lines(axes, series(with_error(data, "alpha2"), "alpha2", "lag"))
+    curves(axes, data, "alpha2", "lag")
     axes.axhline(0, color="0.8", lw=0.8, zorder=0)
     axes.set(xscale="log", xlabel="lag time (ps)", ylabel="non-Gaussian parameter α₂")
     return axes
@@ -72,7 +70,7 @@ def van_hove(data: xr.Dataset, ax: Axes | None = None, *, part: str = "self") ->
     chosen = with_error(data, name)
     if part == "self" and "lag" in chosen.dims:
         chosen = chosen.isel(lag=np.flatnonzero(chosen["lag"].values > 0))
-    lines(axes, series(chosen, name, "r"))
+    curves(axes, chosen, name, "r")
     label = "4πr² G_s(r, t) (1/Å)" if part == "self" else "G_d(r, t)"
     axes.set(xlabel="r (Å)", ylabel=label, ylim=(0, None))
     return axes
@@ -83,7 +81,7 @@ def vacf(data: xr.Dataset, ax: Axes | None = None) -> Axes:
     name = "vacf_normalised"
     need(data, name, of="vacf")
     axes = axes_of(ax)
-    lines(axes, series(with_error(data, name), name, "lag"))
+    curves(axes, data, name, "lag")
     axes.axhline(0, color="0.8", lw=0.8, zorder=0)
     axes.set(xlabel="lag time (ps)", ylabel="⟨v(0)·v(t)⟩/⟨v²⟩")
     return axes
@@ -93,7 +91,7 @@ def vdos(data: xr.Dataset, ax: Axes | None = None) -> Axes:
     """Vibrational density of states (1/THz) over frequency (THz), of results of `vacf`."""
     need(data, "vdos", "frequency", of="vacf")
     axes = axes_of(ax)
-    lines(axes, series(with_error(data, "vdos"), "vdos", "frequency"))
+    curves(axes, data, "vdos", "frequency")
     axes.set(xlabel="frequency (THz)", ylabel="density of states (1/THz)", ylim=(0, None))
     return axes
 
@@ -102,7 +100,7 @@ def hops(data: xr.Dataset, ax: Axes | None = None) -> Axes:
     """Distribution of hop lengths (1/Å, over Å), of results of `hops`."""
     need(data, "hop_length_density", of="hops")
     axes = axes_of(ax)
-    lines(axes, series(data[["hop_length_density"]], "hop_length_density", "length"))
+    curves(axes, data, "hop_length_density", "length")
     axes.set(xlabel="hop length (Å)", ylabel="density (1/Å)", ylim=(0, None))
     return axes
 
@@ -117,9 +115,10 @@ def residence(data: xr.Dataset, ax: Axes | None = None, *, variant: str = "conti
     need(data, "residence", of="residence")
     axes = axes_of(ax)
     chosen = at(with_error(data, "residence"), variant=variant)
-    lines(axes, series(chosen, "residence", "lag"))
+    found = curves(axes, chosen, "residence", "lag")
     axes.set(xlabel="time (ps)", ylabel=f"P(t), {_variant(chosen)}", yscale="log")
-    axes.set_ylim(1e-3, 1.2)
+    lowest = min(float(np.nanmin(one.y)) for one in found)
+    axes.set_ylim(np.clip(0.8 * lowest, 1e-3, 0.5), 1.1)
     return axes
 
 
@@ -152,19 +151,21 @@ def displacement_correlation(data: xr.Dataset, ax: Axes | None = None) -> Axes:
     name = "correlation_coefficient"
     need(data, name, of="displacement_correlation")
     axes = axes_of(ax)
-    lines(axes, series(_once(with_error(data, name)), name, "lag"))
+    curves(axes, _by_pair(with_error(data, name)), name, "lag")
     axes.axhline(0, color="0.8", lw=0.8, zorder=0)
     axes.set(xscale="log", xlabel="lag time (ps)", ylabel="correlation of displacements")
     return axes
 
 
-def _once(data: xr.Dataset) -> xr.Dataset:
-    """Results where each pair of species stands once: Li with O, not O with Li."""
+def _by_pair(data: xr.Dataset) -> xr.Dataset:
+    """Results over `pair`, each pair of species once: Li-O, not O-Li."""
     if not {"species", "species_other"} <= set(data.dims):
         return data
-    rank = {name: k for k, name in enumerate(data["species"].values.tolist())}
-    first, second = (
-        xr.DataArray([rank.get(name, len(rank)) for name in data[dim].values.tolist()], dims=dim)
-        for dim in ("species", "species_other")
-    )
-    return data.where(first <= second)
+    firsts, seconds = (data[dim].values.tolist() for dim in ("species", "species_other"))
+    later = {name: firsts[k:] for k, name in enumerate(firsts)}
+    pairs = [(one, two) for one in firsts for two in seconds if two in later[one]]
+    parts = [
+        data.sel(species=one, species_other=two, drop=True).assign_coords(pair=f"{one}-{two}")
+        for one, two in pairs
+    ]
+    return xr.concat(parts, "pair")

@@ -91,6 +91,8 @@ def _plane(vectors: FloatArray) -> FloatArray:
 def _map(axes: Axes, one: xr.Dataset, along: str, variable: str, plane: FloatArray) -> Any:
     seen = [vector for vector in VECTORS if vector != along]
     values = one[variable].transpose(*seen, along).values.astype(float)
+    if not np.isfinite(values).any():
+        raise DataError(f"{variable} has no number to draw")
     if variable == "density":
         volume = abs(np.linalg.det(one["cell"].values))
         # the way through the cell at right angles to the plane
@@ -100,8 +102,6 @@ def _map(axes: Axes, one: xr.Dataset, along: str, variable: str, plane: FloatArr
             # columns that no ion visited stay empty
             warnings.filterwarnings("ignore", "All-NaN", RuntimeWarning)
             shown = np.nanmin(values, axis=-1)
-    if not np.isfinite(shown).any():
-        raise DataError(f"{variable} has no number to draw")
     edges = [np.arange(size + 1) / size for size in shown.shape]
     corners = np.stack(np.meshgrid(*edges, indexing="ij"), axis=-1) @ plane
     return axes.pcolormesh(corners[..., 0], corners[..., 1], shown, cmap=_SHOWN[variable][1])

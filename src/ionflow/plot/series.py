@@ -69,18 +69,19 @@ def need(data: xr.Dataset, *names: str, of: str) -> None:
 
 
 def at(data: xr.Dataset, **labels: str) -> xr.Dataset:
-    """Results at labels of dims that they still have.
+    """Results at labels of those dims that they still have.
 
     Raises
     ------
     DataError
         If a label is not among those there, which are named.
     """
+    labels = {dim: label for dim, label in labels.items() if dim in data.dims}
     for dim, label in labels.items():
-        there = np.atleast_1d(data[dim].values).tolist()
+        there = data[dim].values.tolist()
         if label not in there:
             raise DataError(f"no {dim} {label!r}", hint=f"there are {', '.join(map(str, there))}")
-    return data.sel({dim: label for dim, label in labels.items() if dim in data.dims})
+    return data.sel(labels)
 
 
 def with_error(data: xr.Dataset, name: str) -> xr.Dataset:
@@ -88,7 +89,7 @@ def with_error(data: xr.Dataset, name: str) -> xr.Dataset:
     return data[[one for one in (name, f"{name}_stderr") if one in data]]
 
 
-def series(data: xr.Dataset, name: str, along: str) -> list[Series]:
+def series(data: xr.Dataset, name: str, along: str, *, steady: bool = False) -> list[Series]:
     """One series along a dim for each combination of labels of the others; replicas are pooled.
 
     Parameters
@@ -96,13 +97,15 @@ def series(data: xr.Dataset, name: str, along: str) -> list[Series]:
     data : results, of which lines without any number are left out
     name : variable; its standard error is `<name>_stderr` where there is one
     along : the dim on the x axis
+    steady : leave out points that fewer replicas know than others of the line, lest a curve jump
+        where one of them ends
 
     Raises
     ------
     DataError
         If there are so many that nobody could tell them apart, or none.
     """
-    value, error = _pooled(data, name)
+    value, error = _pooled(data, name, along if steady else None)
     others = [str(dim) for dim in value.dims if dim != along]
     if along not in value.dims:
         value, error = value.expand_dims(along), error.expand_dims(along)
@@ -134,19 +137,21 @@ def _barred(one: Series, lower: xr.DataArray, upper: xr.DataArray, along: str) -
     return replace(one, error=np.where(np.isfinite(low) & np.isfinite(high), bars, np.nan))
 
 
-def _pooled(data: xr.Dataset, name: str) -> tuple[xr.DataArray, xr.DataArray]:
+def _pooled(data: xr.Dataset, name: str, steady: str | None) -> tuple[xr.DataArray, xr.DataArray]:
+    """Mean over replicas and its standard error."""
     value = data[name]
     error = data[f"{name}_stderr"] if f"{name}_stderr" in data else xr.full_like(value, np.nan)
     value, error = value.astype(float).compute(), error.astype(float).compute()
     if "replica" not in value.dims:
         return value, error
-    if error.isnull().all():
-        return value.mean("replica"), error.mean("replica")
     pooled = pool(value, error)
-    # pooling leaves out a replica with a number and no error, which a curve must not
-    whole = value.count("replica") == pooled["count"]
-    spread = value.std("replica", ddof=1) / value.count("replica") ** 0.5
-    return pooled["mean"].where(whole, value.mean("replica")), pooled["stderr"].where(whole, spread)
+    # numbers of which no replica knows the error are drawn without one
+    bare = error.isnull().all("replica")
+    mean = pooled["mean"].where(~bare, value.mean("replica"))
+    known = value.notnull() & (error.notnull() | bare)
+    count = known.sum("replica")
+    full = count == count.max(steady) if steady in count.dims else count > 0
+    return mean.where(full), pooled["stderr"].where(full)
 
 
 def _known(
@@ -195,6 +200,13 @@ def lines(ax: Axes, found: Sequence[Series], *, band: bool = True, **style: Any)
                 one.x, one.y - one.error, one.y + one.error, color=one.color, alpha=0.2, lw=0
             )
     legend(ax, found)
+
+
+def curves(ax: Axes, data: xr.Dataset, name: str, along: str) -> list[Series]:
+    """Draw a variable as lines along a dim, with its standard error."""
+    found = series(with_error(data, name), name, along, steady=True)
+    lines(ax, found)
+    return found
 
 
 def points(ax: Axes, found: Sequence[Series], *, join: bool = True) -> None:

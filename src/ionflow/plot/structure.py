@@ -12,7 +12,7 @@ from ionflow.plot.series import (
     at,
     axes_of,
     axis_label,
-    lines,
+    curves,
     need,
     points,
     series,
@@ -27,7 +27,7 @@ def rdf(data: xr.Dataset, ax: Axes | None = None) -> Axes:
     """Partial g(r) (1) over distance (Å), a line for each pair, of results of `rdf`."""
     need(data, "g", of="rdf")
     axes = axes_of(ax)
-    lines(axes, series(with_error(data, "g"), "g", "r"))
+    curves(axes, data, "g", "r")
     axes.axhline(1, color="0.8", lw=0.8, zorder=0)
     axes.set(xlabel="r (Å)", ylabel="g(r)", ylim=(0, None))
     return axes
@@ -37,7 +37,7 @@ def angles(data: xr.Dataset, ax: Axes | None = None) -> Axes:
     """Distributions (1/°) of angles (°), a line for each triplet, of results of `angles`."""
     need(data, "density", "angle", of="angles")
     axes = axes_of(ax)
-    lines(axes, series(with_error(data, "density"), "density", "angle"))
+    curves(axes, data, "density", "angle")
     axes.set(xlabel="angle (°)", ylabel="density (1/°)", xlim=(0, 180), ylim=(0, None))
     return axes
 
@@ -52,7 +52,7 @@ def structure_factor(data: xr.Dataset, ax: Axes | None = None, *, weight: str = 
     name = f"S_{weight}"
     need(data, name, of="structure_factor")
     axes = axes_of(ax)
-    lines(axes, series(with_error(data, name), name, "q"))
+    curves(axes, data, name, "q")
     axes.set(xlabel="q (1/Å)", ylabel=f"S(q), {weight.replace('_', ' ')}")
     return axes
 
@@ -69,7 +69,7 @@ def density(data: xr.Dataset, ax: Axes | None = None, *, quantity: str = "mass_d
     axes = axes_of(ax)
     along = along_temperature(data, quantity)
     points(axes, series(with_error(data, quantity), quantity, along))
-    unit = data[quantity].attrs.get("units", "")
+    unit = str(data[quantity].attrs.get("units", "")).replace("^3", "³")
     axes.set(xlabel=axis_label(along), ylabel=f"{quantity.replace('_', ' ')} ({unit})")
     return axes
 
