@@ -236,7 +236,7 @@ def main() -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trajectories", type=int, default=1000)
-    parser.add_argument("--frames", type=int, nargs="+", default=[300, 1000])
+    parser.add_argument("--frames", type=int, nargs="+", default=[400, 1500])
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--cases", nargs="+", default=list(CASES))
     asked = parser.parse_args()
