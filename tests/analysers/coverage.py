@@ -17,10 +17,10 @@ from ase import Atoms
 from scipy.signal import lfilter
 
 from ionflow import schema
-from ionflow.builtin.analysers.conductivity import Conductivity
-from ionflow.builtin.analysers.diffusion import Diffusion
-from ionflow.builtin.analysers.haven import Haven
-from ionflow.builtin.analysers.transference import Transference
+from ionflow.builtin.analysers.transport.conductivity import Conductivity
+from ionflow.builtin.analysers.transport.diffusion import Diffusion
+from ionflow.builtin.analysers.transport.haven import Haven
+from ionflow.builtin.analysers.transport.transference import Transference
 from ionflow.passes import together
 from ionflow.units import BOLTZMANN_EV_PER_K, CM2_S_PER_A2_PS, S_CM_PER_E2_EV_A_PS
 

@@ -9,7 +9,7 @@ from ase.io import read
 from ase.neighborlist import neighbor_list
 
 from ionflow import schema
-from ionflow.builtin.analysers.angles import AngleDistributions
+from ionflow.builtin.analysers.structure.angles import AngleDistributions
 from ionflow.errors import DataError
 from ionflow.passes import Blocks, together
 from ionflow.testing import check_analyser

@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from ionflow.builtin.analysers.activation import fit_activation
-from ionflow.builtin.analysers.arrhenius import (
+from ionflow.builtin.analysers.scan.activation import fit_activation
+from ionflow.builtin.analysers.scan.arrhenius import (
     Arrhenius,
     ArrheniusConductivity,
     ArrheniusResidence,
 )
-from ionflow.builtin.analysers.diffusion import Diffusion
+from ionflow.builtin.analysers.transport.diffusion import Diffusion
 from ionflow.errors import DataError
 from ionflow.join import join
 from ionflow.testing import check_analyser

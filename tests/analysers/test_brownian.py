@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.signal import lfilter
 
-from ionflow.builtin.analysers.brownian import Curve, generalised_least_squares
+from ionflow.builtin.analysers.transport.brownian import Curve, generalised_least_squares
 
 LAGS = np.array([1, 2, 5, 9, 20, 30])
 FRAMES = 60

@@ -9,11 +9,11 @@ from ase import Atoms
 from ase.io import read
 from ase.neighborlist import neighbor_list
 
-from ionflow.builtin.analysers.bonding import Bonds, mask
-from ionflow.builtin.analysers.chains import Chains
-from ionflow.builtin.analysers.contacts import Contacts
-from ionflow.builtin.analysers.fragments import Fragments
-from ionflow.builtin.analysers.glass import INVARIANTS, Verdict, ideals, quality
+from ionflow.builtin.analysers.network.bonding import Bonds, mask
+from ionflow.builtin.analysers.network.chains import Chains
+from ionflow.builtin.analysers.network.contacts import Contacts
+from ionflow.builtin.analysers.network.fragments import Fragments
+from ionflow.builtin.analysers.network.glass import INVARIANTS, Verdict, ideals, quality
 from ionflow.errors import DataError
 from ionflow.passes import Blocks, Frame, Subject, together
 from ionflow.testing import check_analyser

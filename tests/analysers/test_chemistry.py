@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from ionflow.builtin.analysers.arrhenius import Arrhenius
-from ionflow.builtin.analysers.chemistry import Chemistry
+from ionflow.builtin.analysers.scan.arrhenius import Arrhenius
+from ionflow.builtin.analysers.scan.chemistry import Chemistry
 from ionflow.errors import DataError
 from ionflow.testing import check_analyser
 from synthetic_scan import Scan

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from ionflow.builtin.analysers.claims import CLAIMS, Claims
-from ionflow.builtin.analysers.evidence import inside, together
+from ionflow.builtin.analysers.scan.claims import CLAIMS, Claims
+from ionflow.builtin.analysers.scan.evidence import inside, together
 from ionflow.testing import check_analyser
 
 MATERIALS = ["Li", "Na", "K"]

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from ionflow.builtin.analysers.clusters import majority
-from ionflow.builtin.analysers.conductivity import Conductivity
-from ionflow.builtin.analysers.transference import Transference
+from ionflow.builtin.analysers.transport.clusters import majority
+from ionflow.builtin.analysers.transport.conductivity import Conductivity
+from ionflow.builtin.analysers.transport.transference import Transference
 from ionflow.errors import DataError
 from ionflow.passes import Blocks, together
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from ionflow.builtin.analysers.conductivity import Conductivity
+from ionflow.builtin.analysers.transport.conductivity import Conductivity
 from ionflow.errors import DataError
 
 N = 12

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ionflow.builtin.analysers.correlation import mean_squared_displacement, spaced_lags
+from ionflow.builtin.analysers.dynamics.correlation import mean_squared_displacement, spaced_lags
 
 
 def brute_force(paths: np.ndarray, lags: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from ase.calculators.emt import EMT
 from scipy.signal import lfilter
 
 from ionflow import schema
-from ionflow.builtin.analysers.density import Density
+from ionflow.builtin.analysers.structure.density import Density
 from ionflow.errors import DataError
 from ionflow.testing import check_analyser, synthetic_trajectory
 

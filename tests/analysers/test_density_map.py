@@ -11,10 +11,10 @@ import pytest
 import xarray as xr
 from scipy.ndimage import gaussian_filter, gaussian_filter1d, label, minimum_filter
 
-from ionflow.builtin.analysers.basins import basins_of
-from ionflow.builtin.analysers.density_map import DensityMap
-from ionflow.builtin.analysers.landscape import landscape_of, smoothed
-from ionflow.builtin.analysers.percolation import network_of, percolation
+from ionflow.builtin.analysers.hops.basins import basins_of
+from ionflow.builtin.analysers.hops.density_map import DensityMap
+from ionflow.builtin.analysers.hops.landscape import landscape_of, smoothed
+from ionflow.builtin.analysers.hops.percolation import network_of, percolation
 from ionflow.errors import DataError
 from ionflow.passes import Blocks, together
 from ionflow.testing import check_analyser

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from ionflow.builtin.analysers.diffusion import Diffusion
+from ionflow.builtin.analysers.transport.diffusion import Diffusion
 
 CM2_S = 1e-4  # one Å²/ps
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from ionflow.builtin.analysers.displacement_correlation import DisplacementCorrelation
+from ionflow.builtin.analysers.transport.displacement_correlation import DisplacementCorrelation
 from ionflow.errors import DataError
 from ionflow.passes import Blocks, together
 from ionflow.testing import check_analyser

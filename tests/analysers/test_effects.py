@@ -7,8 +7,8 @@ from scipy import stats
 from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 
-from ionflow.builtin.analysers.effects import ALL, REST, Decomposition, Sample
-from ionflow.builtin.analysers.noncentral import noncentrality
+from ionflow.builtin.analysers.scan.effects import ALL, REST, Decomposition, Sample
+from ionflow.builtin.analysers.scan.noncentral import noncentrality
 
 GRID = {
     "A": np.repeat(["Li", "Na", "K"], 9),

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from ionflow.builtin.analysers.glass_spread import GlassSpread
+from ionflow.builtin.analysers.scan.glass_spread import GlassSpread
 from ionflow.errors import DataError
 from ionflow.testing import check_analyser
 from synthetic_scan import Scan

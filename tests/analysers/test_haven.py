@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from ionflow.builtin.analysers.haven import Haven
-from ionflow.builtin.analysers.onsager import Onsager
+from ionflow.builtin.analysers.transport.haven import Haven
+from ionflow.builtin.analysers.transport.onsager import Onsager
 from ionflow.passes import Blocks, together
 from ionflow.testing import check_analyser
 

@@ -7,9 +7,15 @@ import pytest
 import xarray as xr
 from scipy.stats import CensoredData, ecdf
 
-from ionflow.builtin.analysers.cages import CageSteps, Candidates, Hops, hop_functional, hops_of
-from ionflow.builtin.analysers.hopping import Tally, dwell_survival, walk_factors
-from ionflow.builtin.analysers.hops import HopAnalysis
+from ionflow.builtin.analysers.hops.cages import (
+    CageSteps,
+    Candidates,
+    Hops,
+    hop_functional,
+    hops_of,
+)
+from ionflow.builtin.analysers.hops.hopping import Tally, dwell_survival, walk_factors
+from ionflow.builtin.analysers.hops.hops import HopAnalysis
 from ionflow.errors import DataError
 from ionflow.passes import Blocks, Paths, together
 from ionflow.testing import check_analyser

@@ -6,8 +6,8 @@ import xarray as xr
 from ase.data import atomic_masses, atomic_numbers
 from pydantic import ValidationError
 
-from ionflow.builtin.analysers.motion import Independence
-from ionflow.builtin.analysers.msd import Msd
+from ionflow.builtin.analysers.dynamics.motion import Independence
+from ionflow.builtin.analysers.dynamics.msd import Msd
 from ionflow.errors import DataError
 from ionflow.passes import Blocks, Paths, PerAtom, Reference, Subject, together
 from ionflow.passes.running import measure_all

@@ -3,8 +3,8 @@ import pytest
 import xarray as xr
 from scipy.stats import moment
 
+from ionflow.builtin.analysers.dynamics.non_gaussian import NonGaussian
 from ionflow.builtin.analysers.jackknife import Jackknife, spread
-from ionflow.builtin.analysers.non_gaussian import NonGaussian
 from ionflow.passes import Blocks, together
 from ionflow.testing import check_analyser
 

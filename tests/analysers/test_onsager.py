@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from ionflow.builtin.analysers.conductivity import Conductivity
-from ionflow.builtin.analysers.onsager import Onsager
+from ionflow.builtin.analysers.transport.conductivity import Conductivity
+from ionflow.builtin.analysers.transport.onsager import Onsager
 from ionflow.errors import DataError
 from ionflow.passes import Blocks, together
 from ionflow.testing import check_analyser

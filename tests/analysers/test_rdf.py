@@ -9,7 +9,7 @@ from ase.io import read
 from ase.neighborlist import neighbor_list
 
 from ionflow import schema
-from ionflow.builtin.analysers.rdf import Rdf
+from ionflow.builtin.analysers.structure.rdf import Rdf
 from ionflow.errors import DataError
 
 GLASS = Path(__file__).parent.parent / "data" / "LiAlCl2.5O0.75_84.xyz"

@@ -10,12 +10,18 @@ from ase import Atoms
 from scipy.signal import correlate
 
 from ionflow import schema
-from ionflow.builtin.analysers.bitseries import BitSeries, packed
-from ionflow.builtin.analysers.correlation import spaced_lags
-from ionflow.builtin.analysers.occupancy import Occupancy
-from ionflow.builtin.analysers.residence import Residence
-from ionflow.builtin.analysers.residence_counts import settled
-from ionflow.builtin.analysers.residence_result import LABELS, VARIANTS, Found, Residences, Row
+from ionflow.builtin.analysers.dynamics.correlation import spaced_lags
+from ionflow.builtin.analysers.residence.bitseries import BitSeries, packed
+from ionflow.builtin.analysers.residence.occupancy import Occupancy
+from ionflow.builtin.analysers.residence.residence import Residence
+from ionflow.builtin.analysers.residence.residence_counts import settled
+from ionflow.builtin.analysers.residence.residence_result import (
+    LABELS,
+    VARIANTS,
+    Found,
+    Residences,
+    Row,
+)
 from ionflow.errors import DataError
 from ionflow.passes import Blocks, together
 from ionflow.testing import check_analyser

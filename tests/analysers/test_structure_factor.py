@@ -8,8 +8,8 @@ from ase.build import bulk
 from ase.io import read
 
 from ionflow import schema
-from ionflow.builtin.analysers.form_factors import neutron_lengths, xray_form_factors
-from ionflow.builtin.analysers.structure_factor import StructureFactor
+from ionflow.builtin.analysers.structure.form_factors import neutron_lengths, xray_form_factors
+from ionflow.builtin.analysers.structure.structure_factor import StructureFactor
 from ionflow.errors import DataError
 from ionflow.passes import Blocks, together
 from ionflow.testing import check_analyser

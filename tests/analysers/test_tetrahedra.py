@@ -6,9 +6,9 @@ import xarray as xr
 from ase.io import read
 from ase.neighborlist import neighbor_list
 
-from ionflow.builtin.analysers.ligands import angle_variance, order_parameter
-from ionflow.builtin.analysers.ratios import Ratio, ratio, unit_error
-from ionflow.builtin.analysers.tetrahedra import Tetrahedra
+from ionflow.builtin.analysers.network.ligands import angle_variance, order_parameter
+from ionflow.builtin.analysers.network.ratios import Ratio, ratio, unit_error
+from ionflow.builtin.analysers.network.tetrahedra import Tetrahedra
 from ionflow.errors import DataError
 from ionflow.passes import Blocks, together
 from ionflow.testing import check_analyser

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from ionflow.builtin.analysers.estimator import Estimator, Parts
-from ionflow.builtin.analysers.onsager import Onsager
-from ionflow.builtin.analysers.transference import Transference, regression
+from ionflow.builtin.analysers.transport.estimator import Estimator, Parts
+from ionflow.builtin.analysers.transport.onsager import Onsager
+from ionflow.builtin.analysers.transport.transference import Transference, regression
 from ionflow.passes import Blocks, together
 from ionflow.testing import check_analyser
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from ionflow.builtin.analysers.vacf import Vacf
+from ionflow.builtin.analysers.dynamics.vacf import Vacf
 from ionflow.errors import DataError
 from ionflow.passes import Blocks, together
 from ionflow.testing import check_analyser

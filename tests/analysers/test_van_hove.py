@@ -4,9 +4,9 @@ import xarray as xr
 from pydantic import ValidationError
 from scipy.stats import maxwell
 
-from ionflow.builtin.analysers import distinct
-from ionflow.builtin.analysers.rdf import Rdf
-from ionflow.builtin.analysers.van_hove import VanHove
+from ionflow.builtin.analysers.dynamics import distinct
+from ionflow.builtin.analysers.dynamics.van_hove import VanHove
+from ionflow.builtin.analysers.structure.rdf import Rdf
 from ionflow.errors import DataError
 from ionflow.passes import Blocks, together
 from ionflow.testing import check_analyser

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from statsmodels.stats.meta_analysis import combine_effects
 
-from ionflow.builtin.analysers.variance import between, ln_moments
+from ionflow.builtin.analysers.scan.variance import between, ln_moments
 
 # vaccinated with and without tuberculosis, controls with and without: the 13 trials of BCG of
 # Colditz et al. (1994), as van Houwelingen, Arends and Stijnen analyse them (doi:10.1002/sim.1040)

@@ -97,7 +97,7 @@ def rdf() -> Row:
     """Partial radial distribution functions against freud, which finds neighbours by pair."""
     import freud
 
-    from ionflow.builtin.analysers.rdf import Rdf
+    from ionflow.builtin.analysers.structure.rdf import Rdf
 
     data = glassy(2000)
     freud.parallel.set_num_threads(1)
@@ -129,7 +129,7 @@ def msd() -> Row:
     import MDAnalysis
     from MDAnalysis.analysis.msd import EinsteinMSD
 
-    from ionflow.builtin.analysers.msd import Msd
+    from ionflow.builtin.analysers.dynamics.msd import Msd
 
     frames = 20_000
     data = glassy(frames, 0.1)
@@ -168,10 +168,10 @@ def switching(pairs: int, frames: int):
 
 def resided(h, lags: int):
     """What P(t) and its times are found from: (pair, frame), around 32 centres of one kind."""
-    from ionflow.builtin.analysers.bitseries import BitSeries, packed
-    from ionflow.builtin.analysers.correlation import spaced_lags
-    from ionflow.builtin.analysers.occupancy import Occupancy
-    from ionflow.builtin.analysers.residence_result import Residences
+    from ionflow.builtin.analysers.dynamics.correlation import spaced_lags
+    from ionflow.builtin.analysers.residence.bitseries import BitSeries, packed
+    from ionflow.builtin.analysers.residence.occupancy import Occupancy
+    from ionflow.builtin.analysers.residence.residence_result import Residences
 
     bits = packed(h)
     series, place = np.nonzero(bits)
@@ -220,8 +220,8 @@ def transport() -> Row:
     from ase import Atoms
     from kinisi.analyze import ConductivityAnalyzer, DiffusionAnalyzer
 
-    from ionflow.builtin.analysers.conductivity import Conductivity
-    from ionflow.builtin.analysers.diffusion import Diffusion
+    from ionflow.builtin.analysers.transport.conductivity import Conductivity
+    from ionflow.builtin.analysers.transport.diffusion import Diffusion
     from ionflow.passes import together
     from ionflow.testing.trajectories import Walker, synthetic_trajectory
 

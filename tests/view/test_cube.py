@@ -7,7 +7,7 @@ from ase.units import Bohr
 from typer.testing import CliRunner
 
 from ionflow import view
-from ionflow.builtin.analysers.density_map import DensityMap
+from ionflow.builtin.analysers.hops.density_map import DensityMap
 from ionflow.cli import app
 from ionflow.cube import write_cube
 from ionflow.errors import DataError

@@ -39,33 +39,33 @@ def ionflow_engines() -> Sequence[type[Engine]]:
 @hookimpl
 def ionflow_analysers() -> Sequence[type[Analyser]]:
     """Structure and transport."""
-    from ionflow.builtin.analysers.angles import AngleDistributions
-    from ionflow.builtin.analysers.arrhenius import (
+    from ionflow.builtin.analysers.dynamics.msd import Msd
+    from ionflow.builtin.analysers.dynamics.non_gaussian import NonGaussian
+    from ionflow.builtin.analysers.dynamics.vacf import Vacf
+    from ionflow.builtin.analysers.dynamics.van_hove import VanHove
+    from ionflow.builtin.analysers.hops.density_map import DensityMap
+    from ionflow.builtin.analysers.hops.hops import HopAnalysis
+    from ionflow.builtin.analysers.network.chains import Chains
+    from ionflow.builtin.analysers.network.tetrahedra import Tetrahedra
+    from ionflow.builtin.analysers.residence.residence import Residence
+    from ionflow.builtin.analysers.scan.arrhenius import (
         Arrhenius,
         ArrheniusConductivity,
         ArrheniusResidence,
     )
-    from ionflow.builtin.analysers.chains import Chains
-    from ionflow.builtin.analysers.chemistry import Chemistry
-    from ionflow.builtin.analysers.claims import Claims
-    from ionflow.builtin.analysers.conductivity import Conductivity
-    from ionflow.builtin.analysers.density import Density
-    from ionflow.builtin.analysers.density_map import DensityMap
-    from ionflow.builtin.analysers.diffusion import Diffusion
-    from ionflow.builtin.analysers.displacement_correlation import DisplacementCorrelation
-    from ionflow.builtin.analysers.glass_spread import GlassSpread
-    from ionflow.builtin.analysers.haven import Haven
-    from ionflow.builtin.analysers.hops import HopAnalysis
-    from ionflow.builtin.analysers.msd import Msd
-    from ionflow.builtin.analysers.non_gaussian import NonGaussian
-    from ionflow.builtin.analysers.onsager import Onsager
-    from ionflow.builtin.analysers.rdf import Rdf
-    from ionflow.builtin.analysers.residence import Residence
-    from ionflow.builtin.analysers.structure_factor import StructureFactor
-    from ionflow.builtin.analysers.tetrahedra import Tetrahedra
-    from ionflow.builtin.analysers.transference import Transference
-    from ionflow.builtin.analysers.vacf import Vacf
-    from ionflow.builtin.analysers.van_hove import VanHove
+    from ionflow.builtin.analysers.scan.chemistry import Chemistry
+    from ionflow.builtin.analysers.scan.claims import Claims
+    from ionflow.builtin.analysers.scan.glass_spread import GlassSpread
+    from ionflow.builtin.analysers.structure.angles import AngleDistributions
+    from ionflow.builtin.analysers.structure.density import Density
+    from ionflow.builtin.analysers.structure.rdf import Rdf
+    from ionflow.builtin.analysers.structure.structure_factor import StructureFactor
+    from ionflow.builtin.analysers.transport.conductivity import Conductivity
+    from ionflow.builtin.analysers.transport.diffusion import Diffusion
+    from ionflow.builtin.analysers.transport.displacement_correlation import DisplacementCorrelation
+    from ionflow.builtin.analysers.transport.haven import Haven
+    from ionflow.builtin.analysers.transport.onsager import Onsager
+    from ionflow.builtin.analysers.transport.transference import Transference
 
     return [
         AngleDistributions,

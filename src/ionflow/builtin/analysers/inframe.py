@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from ionflow.builtin.analysers.correlation import spaced_lags
+from ionflow.builtin.analysers.dynamics.correlation import spaced_lags
 from ionflow.passes import IntArray, Measured, Reference, Subject
 
 

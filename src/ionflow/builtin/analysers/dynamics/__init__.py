@@ -1,0 +1,1 @@
+"""How atoms move: displacements, distributions, vibrations."""

@@ -1,0 +1,1 @@
+"""The network of centres and anions: bonds, tetrahedra, chains."""

@@ -1,0 +1,1 @@
+"""How long ions stay at the centres of the network."""

@@ -1,0 +1,1 @@
+"""Analyses of results over the scan: activation, chemistry, glasses, claims."""

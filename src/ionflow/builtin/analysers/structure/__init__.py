@@ -1,0 +1,1 @@
+"""Where atoms are: distances, angles, structure factors, density."""

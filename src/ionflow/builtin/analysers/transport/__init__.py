@@ -1,0 +1,1 @@
+"""Diffusion, conduction, and what correlates them."""
