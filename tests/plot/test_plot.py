@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 import ionflow
 from ionflow import plot, schema
 from ionflow.errors import DataError
+from ionflow.plot.series import series
 from ionflow.statistics import pool
 from ionflow.units import BOLTZMANN_EV_PER_K
 
@@ -407,3 +408,16 @@ def test_colours_are_of_the_palette(results, ax):
     from ionflow.report.style import PALETTE
 
     assert to_rgba(ax.lines[0].get_color()) == to_rgba(PALETTE[0])
+
+
+def test_a_replica_without_an_error_counts_too() -> None:
+    data = xr.Dataset(
+        {
+            "g": (("replica", "r"), [[1.0, 2.0], [3.0, 5.0]]),
+            "g_stderr": (("replica", "r"), [[0.1, 0.1], [np.nan, 0.1]]),
+        },
+        {"r": [1.0, 2.0]},
+    )
+    (line,) = series(data, "g", "r")
+    np.testing.assert_allclose(line.y, [2.0, 3.5])
+    np.testing.assert_allclose(line.error[0], 1.0)  # sd of 1 and 3 over the root of 2

@@ -145,13 +145,16 @@ def _pooled(data: xr.Dataset, name: str, steady: str | None) -> tuple[xr.DataArr
     if "replica" not in value.dims:
         return value, error
     pooled = pool(value, error)
-    # numbers of which no replica knows the error are drawn without one
-    bare = error.isnull().all("replica")
-    mean = pooled["mean"].where(~bare, value.mean("replica"))
-    known = value.notnull() & (error.notnull() | bare)
-    count = known.sum("replica")
+    count = value.notnull().sum("replica")
+    # a number without an error counts as much as one with it; then the spread is the error
+    bare = (value.notnull() & error.isnull()).any("replica")
+    spread = value.std("replica", ddof=1) / count**0.5
+    pooled = pooled.assign(
+        mean=pooled["mean"].where(~bare, value.mean("replica")),
+        stderr=pooled["stderr"].where(~bare, spread.where(count > 1)),
+    )
     full = count == count.max(steady) if steady in count.dims else count > 0
-    return mean.where(full), pooled["stderr"].where(full)
+    return pooled["mean"].where(full), pooled["stderr"].where(full)
 
 
 def _known(

@@ -51,7 +51,7 @@ def haven(data: xr.Dataset, ax: Axes | None = None) -> Axes:
     """Haven ratios (1) over the scan, of results of `haven`."""
     axes = _over_scan(data, "haven_ratio", ax, of="haven")
     axes.axhline(1, color="0.8", lw=0.8, zorder=0)
-    axes.set(ylabel="Haven ratio D_tracer/D_collective")
+    axes.set(ylabel="Haven ratio D_tr/D_coll")
     return axes
 
 

@@ -206,17 +206,6 @@ def _found(result: xr.Dataset, axes: Axes) -> Axes:
     return plot.invariants(named.assign_coords(invariant=short_names), axes)
 
 
-def _lengths(result: xr.Dataset, axes: Axes) -> Axes:
-    """Chain lengths with the spread over glasses, of which one with a single chain has no error."""
-    name = "length_weight"
-    value, own = result[name], result[f"{name}_stderr"]
-    count = value.count("replica")
-    spread = value.std("replica", ddof=1) / count**0.5
-    stderr = xr.ufuncs.fmax(spread, (own**2).sum("replica") ** 0.5 / count)
-    pooled = xr.Dataset({name: value.mean("replica"), f"{name}_stderr": stderr})
-    return plot.chain_lengths(pooled, axes)
-
-
 _FIGURES = (
     Multiples(
         "tetrahedra",
@@ -232,7 +221,7 @@ _FIGURES = (
         "Lengths of chains",
         "Share of the centres that are in chains of so many centres, linked through bridging "
         "anions.",
-        _lengths,
+        plot.chain_lengths,
         ("length_weight", "length_weight_stderr"),
         shared="y",
     ),
