@@ -39,12 +39,7 @@ class Reference:
         DataError
             If a species of the framework is absent, or the masses are zero.
         """
-        absent = sorted(set(self.framework) - set(subject.species))
-        if absent:
-            raise DataError(
-                f"framework species {', '.join(absent)} are not in the trajectory",
-                hint=f"it holds {', '.join(subject.species)}",
-            )
+        subject.require_species(self.framework, "framework species")
         weights = np.zeros(len(subject.labels))
         if self.moves:
             members = self.framework if self.frame == "framework" else subject.species

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from functools import cached_property
 from typing import Any, TypeVar, cast
 
@@ -177,6 +177,21 @@ class Subject:
             raise DataError(
                 f"the trajectory has {self.frames} frames; {MIN_FRAMES} are needed",
                 hint="lengthen the recorded stage or shorten its frame_ps",
+            )
+
+    def require_species(self, names: Iterable[str], what: str = "species") -> None:
+        """Check that species are there.
+
+        Raises
+        ------
+        DataError
+            Naming every one that is not.
+        """
+        absent = sorted(set(names) - set(self.species))
+        if absent:
+            raise DataError(
+                f"{what} {', '.join(absent)} are not in the trajectory",
+                hint=f"it holds {', '.join(self.species)}",
             )
 
     def spread(self, most: int) -> IntArray:

@@ -62,12 +62,7 @@ class WithRoles(Measured):
                 f"species {', '.join(twice)} are named twice",
                 hint="a species plays one of the roles alkali, centre, bridging, terminal",
             )
-        absent = sorted(set(named) - set(subject.species))
-        if absent:
-            raise DataError(
-                f"species {', '.join(absent)} are not in the trajectory",
-                hint=f"it holds {', '.join(subject.species)}",
-            )
+        subject.require_species(named)
         alkali = self.alkali or _of(subject, ALKALI, named)
         bridging = self.bridging or _of(subject, CHALCOGENS, named)
         terminal = self.terminal or _of(subject, HALIDES, named)

@@ -70,12 +70,7 @@ class DensityMap(WithRoles):
         DataError
             If one that is named is not in the trajectory, or there is no alkali.
         """
-        absent = sorted(set(self.species) - set(subject.species))
-        if absent:
-            raise DataError(
-                f"species {', '.join(absent)} are not in the trajectory",
-                hint=f"it holds {', '.join(subject.species)}",
-            )
+        subject.require_species(self.species)
         return self.species or self.needed(subject, "alkali").alkali
 
     def reference(self, subject: Subject) -> Reference:

@@ -24,7 +24,6 @@ from ionflow.builtin.analysers.hops.hopsummary import FACTORS, Cage, SpeciesHops
 from ionflow.builtin.analysers.roles import WithRoles
 from ionflow.builtin.analysers.transport.regime import DiffusiveFit
 from ionflow.builtin.analysers.transport.slopes import species_slope
-from ionflow.errors import DataError
 from ionflow.kinds import FloatArray
 from ionflow.passes import AnyMeasure, Subject
 
@@ -99,12 +98,7 @@ class HopAnalysis(DiffusiveFit, WithRoles):
         DataError
             If one that is named is not in the trajectory, or there is no alkali.
         """
-        absent = sorted(set(self.species) - set(subject.species))
-        if absent:
-            raise DataError(
-                f"species {', '.join(absent)} are not in the trajectory",
-                hint=f"it holds {', '.join(subject.species)}",
-            )
+        subject.require_species(self.species)
         return self.species or self.needed(subject, "alkali").alkali
 
     def measures(self, subject: Subject) -> Mapping[str, AnyMeasure]:
