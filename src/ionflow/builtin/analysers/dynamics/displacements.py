@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ionflow.builtin.analysers.dynamics.gathered import Gathered, GatheredBySpecies
 from ionflow.builtin.analysers.jackknife import Jackknife
 from ionflow.kinds import FloatArray
 from ionflow.passes import IntArray, Paths, PerAtom, Subject
@@ -50,21 +51,8 @@ class SpeciesMoments:
     """(block, lag, moment): means over the atoms and over the origins of a block"""
 
 
-@dataclass
-class MomentSums:
-    """Moments of atoms seen so far."""
-
-    atoms: list[IntArray]
-    each: list[FloatArray]
-    blocks: FloatArray
-    """(block, lag, moment), summed over atoms"""
-
-
-Moments = dict[str, MomentSums]
-
-
 @dataclass(frozen=True)
-class DisplacementMoments(PerAtom[Moments]):
+class DisplacementMoments(GatheredBySpecies):
     """⟨|Δr|²⟩ and ⟨|Δr|⁴⟩ of every atom and in blocks of origins: {species: SpeciesMoments}.
 
     Displacements are taken from evenly spaced origins. By FFT over all origins the fourth moment
@@ -76,16 +64,11 @@ class DisplacementMoments(PerAtom[Moments]):
     """frames"""
     max_origins: int
 
-    def start(self, subject: Subject) -> Moments:
-        return {}
-
-    def add(self, state: Moments, paths: Paths) -> None:
+    def add(self, state: dict[str, Gathered], paths: Paths) -> None:
         found = [self._at(paths.values, lag) for lag in self.lags]
         each = np.stack([means for means, _ in found], axis=1)
         blocks = np.stack([sums for _, sums in found], axis=1)
-        part = MomentSums([paths.atoms], [each], blocks)
-        known = state.get(paths.species)
-        state[paths.species] = part if known is None else _both(known, part)
+        self.gather(state, paths, each, blocks)
 
     def _at(self, paths: FloatArray, lag: int) -> tuple[FloatArray, FloatArray]:
         """Means over origins (atom, moment); in blocks, summed over atoms (block, moment)."""
@@ -100,27 +83,8 @@ class DisplacementMoments(PerAtom[Moments]):
             np.square(squares, out=squares)
         return means, in_blocks
 
-    def merge(self, first: Moments, second: Moments) -> Moments:
-        shared = {s: _both(first[s], second[s]) for s in first.keys() & second.keys()}
-        return {**first, **second, **shared}
-
-    def finish(self, state: Moments, subject: Subject) -> dict[str, SpeciesMoments]:
-        return {species: _whole(state[species]) for species in subject.species}
-
-
-def _both(first: MomentSums, second: MomentSums) -> MomentSums:
-    return MomentSums(
-        [*first.atoms, *second.atoms],
-        [*first.each, *second.each],
-        first.blocks + second.blocks,
-    )
-
-
-def _whole(sums: MomentSums) -> SpeciesMoments:
-    atoms = np.concatenate(sums.atoms)
-    order = np.argsort(atoms)
-    each = np.concatenate(sums.each)[order]
-    return SpeciesMoments(atoms[order], each, sums.blocks / len(atoms))
+    def finish(self, state: dict[str, Gathered], subject: Subject) -> dict[str, SpeciesMoments]:
+        return {species: SpeciesMoments(*state[species].whole()) for species in subject.species}
 
 
 @dataclass

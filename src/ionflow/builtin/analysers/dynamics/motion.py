@@ -11,21 +11,12 @@ from ionflow.builtin.analysers.dynamics.correlation import (
     mean_squared_displacement,
     summed_displacement,
 )
+from ionflow.builtin.analysers.dynamics.gathered import Gathered, GatheredBySpecies
 from ionflow.kinds import FloatArray
 from ionflow.passes import IntArray, Paths, PerAtom, Subject
 
 Curves = Mapping[str, FloatArray]
 """By species"""
-
-
-@dataclass
-class Displacements:
-    """All-origins MSDs of the atoms of one species."""
-
-    atoms: list[IntArray]
-    each: list[FloatArray]
-    direction: FloatArray
-    """(xyz, lag) Å², summed over atoms"""
 
 
 @dataclass(frozen=True)
@@ -47,44 +38,18 @@ class SpeciesMotion:
 
 
 @dataclass(frozen=True)
-class SelfMotion(PerAtom[dict[str, Displacements]]):
+class SelfMotion(GatheredBySpecies):
     """The all-origins MSD of every atom: {species: SpeciesMotion}."""
 
     lags: tuple[int, ...]
     """frames"""
 
-    def start(self, subject: Subject) -> dict[str, Displacements]:
-        return {}
-
-    def add(self, state: dict[str, Displacements], paths: Paths) -> None:
+    def add(self, state: dict[str, Gathered], paths: Paths) -> None:
         each, direction = mean_squared_displacement(paths.values, np.array(self.lags))
-        part = Displacements([paths.atoms], [each], direction * len(each))
-        known = state.get(paths.species)
-        state[paths.species] = part if known is None else _both(known, part)
+        self.gather(state, paths, each, direction * len(each))
 
-    def merge(
-        self, first: dict[str, Displacements], second: dict[str, Displacements]
-    ) -> dict[str, Displacements]:
-        shared = {s: _both(first[s], second[s]) for s in first.keys() & second.keys()}
-        return {**first, **second, **shared}
-
-    def finish(self, state: dict[str, Displacements], subject: Subject) -> dict[str, SpeciesMotion]:
-        return {species: _whole(state[species]) for species in subject.species}
-
-
-def _both(first: Displacements, second: Displacements) -> Displacements:
-    return Displacements(
-        [*first.atoms, *second.atoms],
-        [*first.each, *second.each],
-        first.direction + second.direction,
-    )
-
-
-def _whole(parts: Displacements) -> SpeciesMotion:
-    atoms = np.concatenate(parts.atoms)
-    order = np.argsort(atoms)
-    each = np.concatenate(parts.each)[order]
-    return SpeciesMotion(atoms[order], each, parts.direction / len(atoms))
+    def finish(self, state: dict[str, Gathered], subject: Subject) -> dict[str, SpeciesMotion]:
+        return {species: SpeciesMotion(*state[species].whole()) for species in subject.species}
 
 
 @dataclass(frozen=True)
