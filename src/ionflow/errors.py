@@ -54,6 +54,14 @@ class HeldError(StoreError):
     """Another process holds the run folder."""
 
 
+class TakenOverError(HeldError):
+    """A newer holder has taken the run folder over; whoever held it before may not write."""
+
+
+class OutOfSpaceError(StoreError):
+    """The disk or a quota is full; what was committed before is whole."""
+
+
 class InterruptedRunError(IonflowError):
     """The run was stopped by its user; the same command goes on where it stopped."""
 
