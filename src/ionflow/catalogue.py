@@ -6,23 +6,21 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ionflow.errors import PluginError
 from ionflow.registry import Registry, describe
 
 
 def listing(registry: Registry) -> RenderableType:
-    """Every plugin with kind, name, distribution, version and one line; then every problem."""
+    """Every plugin with distribution and version, and every problem known.
+
+    Those that are loaded, and those that come with ionflow, are told with kind and one line.
+    """
     table = _table("kind", "name", "distribution", "version", "what it does")
-    for entry in sorted(registry.entries, key=lambda e: (e.kind, e.name)):
-        table.add_row(
-            entry.kind,
-            entry.name,
-            entry.distribution,
-            entry.distribution_version,
-            entry.summary,
-        )
-    problems = [Text(f"problem: {p.origin}: {p.message}") for p in registry.problems]
-    return Group(table, *problems)
+    rows = registry.rows()
+    for row in rows:
+        table.add_row(*map(Text, row))  # not markup: it is other people's text
+    rest = [name for kind, name, *_ in rows if not kind]
+    note = [Text(f"not loaded: {', '.join(rest)}; --load runs their code")] if rest else []
+    return Group(table, *note, *(Text(f"problem: {p}") for p in registry.problems))
 
 
 def fields_of(registry: Registry, name: str) -> RenderableType:
@@ -31,12 +29,9 @@ def fields_of(registry: Registry, name: str) -> RenderableType:
     Raises
     ------
     PluginError
-        If there is no plugin of that name.
+        If there is no plugin of that name, or it does not work.
     """
-    entry = next((e for e in registry.entries if e.name == name), None)
-    if entry is None:
-        known = ", ".join(sorted(registry))
-        raise PluginError(f"no plugin is called {name!r}", hint=f"Installed: {known}")
+    entry = registry.entry(name)
     head = Text(f"{entry.name} ({entry.kind}, {entry.distribution} {entry.distribution_version})")
     table = _table("field", "type", "units", "default", "meaning")
     for field in describe(entry.cls):

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from typer.core import TyperGroup
 
 from ionflow.errors import InterruptedRunError, IonflowError, PluginError, RecipeError
+from ionflow.terminal import console as _console
 
 EXIT_FAILED, EXIT_BAD, EXIT_INTERRUPTED = 1, 2, 130
 
@@ -56,11 +55,6 @@ Overrides = Annotated[
     typer.Option("--set", metavar="PATH=VALUE", help="Override a field, e.g. seed=2; repeatable."),
 ]
 Out = Annotated[Path | None, typer.Option("--out", help="Run folder; runs/<name> by default.")]
-
-
-def _console() -> Console:
-    wide = None if sys.stdout.isatty() else 160  # a pipe has no width; tables should not fold
-    return Console(highlight=False, soft_wrap=True, width=wide)
 
 
 @app.command()
@@ -126,12 +120,18 @@ def schema(out: Annotated[Path | None, typer.Option("--out", help="A file.")] = 
 @app.command()
 def plugins(
     name: Annotated[str | None, typer.Argument(help="Show this plugin's fields.")] = None,
+    load_all: Annotated[
+        bool, typer.Option("--load", help="Load them all: kinds, and problems of their code.")
+    ] = False,
 ) -> None:
-    """List every plugin and every problem, or one plugin's fields."""
+    """List every plugin by name, without running its code; or one plugin's fields."""
     from ionflow.catalogue import fields_of, listing
     from ionflow.registry import load
 
-    _console().print(fields_of(load(), name) if name else listing(load()))
+    registry = load()
+    if load_all:
+        _ = registry.entries
+    _console().print(fields_of(registry, name) if name else listing(registry))
 
 
 @app.command()

@@ -60,7 +60,7 @@ def test_plugins_lists_kinds_and_fields():
     assert "g/cm³" in fields.stdout
     unknown = call("plugins", "chgnt")
     assert unknown.exit_code == 2
-    assert "no plugin is called 'chgnt'" in unknown.stderr
+    assert "unknown plugin 'chgnt'. Did you mean 'chgnet'?" in unknown.stderr
 
 
 def test_schema_is_json_that_names_the_plugins():

@@ -28,14 +28,16 @@ def run(tmp_path_factory):
 
 def test_plugins_lists_its_distribution_and_version():
     version = tomllib.loads((PLUGIN / "pyproject.toml").read_text())["project"]["version"]
-    listing = CliRunner().invoke(app, ["plugins"]).stdout
+    listing = CliRunner().invoke(app, ["plugins", "--load"]).stdout
     rows = [line.split()[:4] for line in listing.splitlines() if "ionflow-example" in line]
     assert rows == [
-        ["analyser", "lindemann", "ionflow-example", version],
         ["generator", "fcc", "ionflow-example", version],
         ["potential", "morse", "ionflow-example", version],
+        ["analyser", "lindemann", "ionflow-example", version],
     ]
     assert "problem" not in listing
+    names = CliRunner().invoke(app, ["plugins"]).stdout
+    assert "not loaded: fcc, lindemann, morse;" in names
 
 
 def test_its_own_tests_pass():

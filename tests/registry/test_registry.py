@@ -11,9 +11,8 @@ import pytest
 from pydantic import Field
 
 from ionflow import Analyser, Potential, Table, hookimpl
-from ionflow import registry as registry_module
 from ionflow.errors import PluginError
-from ionflow.registry import KINDS, Registry, describe, load
+from ionflow.registry import GROUP, KINDS, Problem, Registry, describe, load
 
 
 class Good(Potential):
@@ -78,11 +77,11 @@ def hook(name: str, answer: Any) -> Any:
 
 
 class Point:
-    """An entry point as importlib.metadata gives it."""
+    """An entry point as importlib.metadata gives it: one name of a plugin."""
 
-    def __init__(self, distribution: str, plugin: Any) -> None:
+    def __init__(self, distribution: str, name: str, plugin: Any) -> None:
         self.dist = type("Dist", (), {"name": distribution, "version": "1.2"})()
-        self.name, self._plugin = distribution, plugin
+        self.name, self.value, self._plugin = name, f"{distribution}_module", plugin
 
     def load(self) -> Any:
         if isinstance(self._plugin, Exception):
@@ -90,23 +89,31 @@ class Point:
         return self._plugin
 
 
+OWN = tuple(p for p in metadata.entry_points(group=GROUP) if p.dist and p.dist.name == GROUP)
+
+
 @pytest.fixture
 def install(monkeypatch):
-    def install(**plugins: Any) -> Registry:
-        points = [Point(name, plugin) for name, plugin in plugins.items()]
-        monkeypatch.setattr(registry_module.metadata, "entry_points", lambda group: points)
+    """The registry with what ionflow declares and what `acme=(module, "name", ...)` does."""
+
+    def install(**declared: tuple[Any, ...]) -> Registry:
+        points = [Point(owner, n, made[0]) for owner, made in declared.items() for n in made[1:]]
+        monkeypatch.setattr(metadata, "entry_points", lambda group: (*OWN, *points))
         return load()
 
     return install
 
 
-def only(registry: Registry) -> registry_module.Problem:
+def only(registry: Registry) -> Problem:
+    """The one problem that there is when all code is loaded."""
+    assert registry.entries
     (problem,) = registry.problems
     return problem
 
 
 def test_the_built_in_plugins_are_there(install):
     registry = install()
+    assert registry.entries
     assert not registry.problems
     assert set(registry.of("generator")) == {"from_file", "oxyhalide", "packing"}
     assert {"ase_calculator", "chgnet", "rigid_ion"} <= set(registry.of("potential"))
@@ -126,7 +133,7 @@ def test_every_field_of_every_built_in_is_documented(install):
 
 
 def test_an_installed_plugin_is_found_with_its_distribution(install):
-    registry = install(acme=module(ionflow_potentials=[Good]))
+    registry = install(acme=(module(ionflow_potentials=[Good]), "good"))
     assert registry["good"] is Good
     assert registry.find("potential", "good") is Good
     (entry,) = [e for e in registry.entries if e.name == "good"]
@@ -166,7 +173,10 @@ def test_plugins_may_be_given_without_being_installed():
     ],
 )  # fmt: skip
 def test_a_broken_plugin_is_a_problem_and_the_others_work(install, plugin, message):
-    registry = install(acme=plugin, other=module(ionflow_potentials=[Twin]))
+    registry = install(acme=(plugin, "warp"), other=(module(ionflow_potentials=[Twin]), "good"))
+    with pytest.raises(PluginError, match=r"'warp' of acme 1.2 does not work: ") as error:
+        registry.find("potential", "warp")
+    assert message in str(error.value)
     problem = only(registry)
     assert problem.origin == "acme"
     assert message in problem.message
@@ -181,27 +191,28 @@ def test_a_hook_of_the_wrong_signature_is_a_problem(install):
         def ionflow_potentials(self, device):
             return [Good]
 
-    problem = only(install(acme=Wrong()))
+    problem = only(install(acme=(Wrong(), "good")))
     assert "cannot be loaded" in problem.message
     assert "device" in problem.message
 
 
 def test_a_problem_keeps_the_traceback(install):
-    problem = only(install(acme=module(ionflow_potentials=RuntimeError("no GPU"))))
+    problem = only(install(acme=(module(ionflow_potentials=RuntimeError("no GPU")), "warp")))
     assert problem.cause.startswith("Traceback")
     assert "raise answer" in problem.cause
 
 
 def test_one_bad_class_does_not_take_its_neighbours_away(install):
-    registry = install(acme=module(ionflow_potentials=[Abstract, Good]))
+    registry = install(acme=(module(ionflow_potentials=[Abstract, Good]), "abstract", "good"))
     assert registry["good"] is Good
     assert "Abstract" in only(registry).message
 
 
 def test_a_clash_names_both_distributions_and_neither_wins(install):
     first, second = module(ionflow_potentials=[Good]), module(ionflow_potentials=[Twin])
-    registry = install(acme=first, bolt=second)
+    registry = install(acme=(first, "good"), bolt=(second, "good"))
     assert "good" not in registry
+    assert "good" not in registry.own()
     assert only(registry).message == (
         "the name 'good' is claimed by acme 1.2 and bolt 1.2; uninstall one"
     )
@@ -210,18 +221,24 @@ def test_a_clash_names_both_distributions_and_neither_wins(install):
 
 
 def test_a_clash_with_a_built_in_is_told_as_any_other(install):
-    registry = install(acme=module(ionflow_potentials=[Clash]))
+    registry = install(acme=(module(ionflow_potentials=[Clash]), "chgnet"))
     assert "chgnet" not in registry
     assert only(registry).message.startswith("the name 'chgnet' is claimed by ionflow ")
 
 
 def test_an_unknown_name_gets_the_nearest_what_is_installed_and_what_failed(install):
-    registry = install(acme=ImportError("no warp"))
+    registry = install(
+        acme=(ImportError("no warp"), "warp"), bolt=(module(ionflow_potentials=[Good]), "good")
+    )
+    with pytest.raises(PluginError):
+        registry.find("potential", "warp")
     with pytest.raises(PluginError) as error:
         registry.find("potential", "chgnt")
     text = str(error.value)
     assert text.startswith("unknown potential 'chgnt'. Did you mean 'chgnet'? Installed: ")
     assert "rigid_ion" in text
+    assert "rdf" not in text
+    assert "; not loaded: good;" in text
     assert text.endswith("; failed to load: acme: cannot be loaded: ImportError: no warp")
 
 
@@ -243,13 +260,59 @@ def test_the_registry_is_a_mapping(install):
 
 
 def test_it_shows_itself(install):
-    registry = install(acme=ImportError("<b>warp</b>"))
+    registry = install(
+        acme=(ImportError("<b>warp</b>"), "warp"), bolt=(module(ionflow_potentials=[Good]), "good")
+    )
+    assert any(line.split() == ["good", "bolt", "1.2"] for line in repr(registry).splitlines())
+    assert "problem" not in repr(registry)
+    assert registry.entries
     lines = repr(registry).splitlines()
     assert any(line.split()[:2] == ["potential", "chgnet"] for line in lines)
     assert "problem: acme: cannot be loaded" in lines[-1]
     page = registry._repr_html_()
     assert "<td>chgnet</td>" in page
     assert "<b>" not in page
+
+
+def test_names_are_known_before_anything_is_loaded(install):
+    registry = install(acme=(AssertionError("loaded"), "warp"))
+    assert "warp" in registry
+    assert "warp" in list(registry)
+    assert registry["chgnet"].use == "chgnet"
+    assert registry.own()
+    assert "warp" in registry.installed("potential")
+    assert not registry.problems
+    assert "loaded" in only(registry).message
+
+
+def test_a_plugin_that_is_not_declared_is_told_with_the_line_to_add(install):
+    registry = install(acme=(module(ionflow_potentials=[Good], ionflow_analysers=[]), "goo"))
+    message = only(registry).message
+    assert message.startswith("contributes 'good' without declaring it")
+    assert 'good = "acme_module"' in message
+    assert "good" not in registry
+    assert "good" not in registry.of("potential")
+    with pytest.raises(PluginError, match=r"'goo' of acme 1.2 does not work: contributes 'good'"):
+        registry.find("potential", "goo")
+
+
+def test_a_name_that_nothing_stands_behind_is_told_with_the_line_to_remove(install):
+    registry = install(acme=(module(ionflow_potentials=[Good]), "good", "best"))
+    assert registry["good"] is Good
+    message = only(registry).message
+    assert message.startswith("declares 'best', which acme_module does not contribute")
+    assert 'best = "acme_module"' in message
+
+
+def test_a_name_that_no_recipe_could_write_is_refused_unloaded(install):
+    registry = install(acme=(AssertionError("loaded"), "../warp"))
+    assert "../warp" not in registry
+    assert registry.problems[0].message.startswith("declares '../warp'; names are of a-z")
+
+
+def test_a_module_contributes_a_name_once(install):
+    registry = install(acme=(module(ionflow_potentials=[Good, Twin]), "good"))
+    assert "contributes two plugins called 'good'" in only(registry).message
 
 
 def test_fields_are_described_for_people():

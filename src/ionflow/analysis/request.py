@@ -81,8 +81,8 @@ def request(words: Words, registry: Registry) -> Request:
     """
     faults = Faults()
     if not words.analysers:
-        known = ", ".join(registry.of("analyser"))
-        faults.note(Mark("--with"), "", f"name one analyser or more. Installed: {known}")
+        known = registry.installed("analyser")
+        faults.note(Mark("--with"), "", f"name one analyser or more. {known}")
     analysers = _analysers(words, registry, faults)
     run = _source(words, faults)
     reading = _reading(words, run, faults)

@@ -58,8 +58,7 @@ def plugin(
     if not isinstance(use.value, str):
         named = f"must be the name of a plugin, not {shown(use.plain())}"
         message = named if "use" in node.entries else "is missing"
-        installed = ", ".join(registry.of(kind)) or "none"
-        return None, [place(use, where, f"{message}. Installed: {installed}")]
+        return None, [place(use, where, f"{message}. {registry.installed(kind)}")]
     try:
         cls = registry.find(kind, use.value)
     except PluginError as error:
