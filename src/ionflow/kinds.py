@@ -23,6 +23,8 @@ from pydantic import (
     model_validator,
 )
 
+from ionflow.units import BOLTZMANN_EV_PER_K
+
 if TYPE_CHECKING:
     import torch
     import xarray as xr
@@ -123,6 +125,14 @@ class Potential(Plugin):
         """Elements that the potential knows; None if it takes any."""
         return None
 
+    def doubt(self, atoms: Atoms) -> str:
+        """Why the potential cannot be trusted for these atoms, in a sentence; "" if it can.
+
+        Asked of the end state of a segment, not of each: it may cost as much as some steps. What
+        is said goes with the results as a flag; the dynamics goes on.
+        """
+        return ""
+
 
 class ForceField(ABC):
     """Energies, forces and stresses of many systems in one call.
@@ -192,6 +202,13 @@ class Stage(Parameters):
     min_distance_angstrom: float = Field(0.5, ge=0)
     """Stop the trajectory when two atoms come closer than this."""
 
+    max_energy_jump_eV: float | None = Field(None, gt=0)
+    """Stop the trajectory when the potential energy per atom rises, or once relaxed falls, by more
+    than this from one frame to the next; the kinetic energy at `max_temperature_K` if null."""
+
+    max_density_change: float = Field(2.0, gt=1)
+    """Stop the trajectory when the density has changed by more than this factor in the stage."""
+
     @model_validator(mode="after")
     def _consistent(self) -> Stage:
         if self.ensemble == "nve" and isinstance(self.temperature_K, tuple):
@@ -220,6 +237,15 @@ class Stage(Parameters):
     def hottest_K(self) -> float:
         """Instantaneous temperature above which the trajectory counts as blown up."""
         return self.max_temperature_K or 3 * max(self.ramp_K) + 1000
+
+    @property
+    def largest_jump_eV(self) -> float:
+        """Change of the potential energy per atom above which the trajectory counts as blown up.
+
+        By default 3/2 k_B T at the temperature bound: as much as motion within that bound can turn
+        into potential energy.
+        """
+        return self.max_energy_jump_eV or 1.5 * BOLTZMANN_EV_PER_K * self.hottest_K
 
 
 @dataclass(frozen=True)
@@ -321,6 +347,11 @@ class Analyser(Plugin):
 
     needs: ClassVar[tuple[str, ...]] = ()
     """Names of analysers whose results, joined over the scan, it takes; empty: one trajectory."""
+
+    @property
+    def is_off(self) -> bool:
+        """Whether a recipe lists it only to leave it out."""
+        return False
 
     @abstractmethod
     def analyse(self, *data: xr.Dataset) -> xr.Dataset:

@@ -15,7 +15,15 @@ from ionflow.store import key_of
 from ionflow.units import FS_PER_PS
 
 #: Fields of a stage that do not change its trajectory, only when to stop it and what to read.
-_GUARDS = frozenset({"max_temperature_K", "min_distance_angstrom", "settle_ps"})
+_GUARDS = frozenset(
+    {
+        "max_density_change",
+        "max_energy_jump_eV",
+        "max_temperature_K",
+        "min_distance_angstrom",
+        "settle_ps",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -182,7 +190,10 @@ def _add_analyses(
     analyses: tuple[Analyser, ...], recorded: list[str], tasks: dict[str, Task]
 ) -> None:
     results: dict[str, list[str]] = {}
+    needed = {name for analyser in analyses for name in analyser.needs}
     for analyser in analyses:
+        if analyser.is_off and analyser.use not in needed:
+            continue
         if analyser.needs:
             new = [_joining_task(analyser, results, tasks)]
         else:

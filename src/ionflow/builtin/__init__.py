@@ -59,6 +59,7 @@ def ionflow_analysers() -> Sequence[type[Analyser]]:
     from ionflow.builtin.analysers.structure.angles import AngleDistributions
     from ionflow.builtin.analysers.structure.density import Density
     from ionflow.builtin.analysers.structure.rdf import Rdf
+    from ionflow.builtin.analysers.structure.soundness import Soundness
     from ionflow.builtin.analysers.structure.structure_factor import StructureFactor
     from ionflow.builtin.analysers.transport.conductivity import Conductivity
     from ionflow.builtin.analysers.transport.diffusion import Diffusion
@@ -88,6 +89,7 @@ def ionflow_analysers() -> Sequence[type[Analyser]]:
         Onsager,
         Rdf,
         Residence,
+        Soundness,
         StructureFactor,
         Tetrahedra,
         Transference,

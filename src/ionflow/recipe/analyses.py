@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Final, cast
 
 from ionflow.errors import PluginError
 from ionflow.kinds import Analyser
@@ -12,6 +12,9 @@ from ionflow.recipe.faults import Faults, Trouble, shown
 from ionflow.recipe.parts import plugin
 from ionflow.recipe.tree import Mark, Node
 from ionflow.registry import Registry
+
+#: The analyser that every recipe with analyses of trajectories has, unless it lists it as off.
+WATCH: Final = "soundness"
 
 
 def analyses_of(tree: Node, registry: Registry, faults: Faults) -> tuple[Analyser, ...]:
@@ -23,7 +26,18 @@ def analyses_of(tree: Node, registry: Registry, faults: Faults) -> tuple[Analyse
         message = f"must be a list such as [rdf, msd], not {shown(node.plain())}"
         faults.note(node.mark, "analyses", message)
         return ()
-    return analyses_in(node, registry, faults)
+    return _watched(analyses_in(node, registry, faults), node.mark, registry, faults)
+
+
+def _watched(
+    found: tuple[Analyser, ...], mark: Mark, registry: Registry, faults: Faults
+) -> tuple[Analyser, ...]:
+    """The analysers, and with those of trajectories the one that says whether these are sound."""
+    reading = any(not analyser.needs for analyser in found)
+    listed = any(analyser.use == WATCH for analyser in found)
+    if not reading or listed:
+        return found
+    return analyses_in(Node((Node(WATCH, mark),), mark), registry, faults, found)
 
 
 def analyses_in(

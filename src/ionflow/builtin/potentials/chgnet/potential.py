@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+import numpy as np
 from pydantic import Field, model_validator
 
 from ionflow.builtin.potentials.chgnet import checkpoints
-from ionflow.kinds import ForceField, Potential
+from ionflow.errors import PhysicsError
+from ionflow.kinds import FloatArray, ForceField, Potential
 
 if TYPE_CHECKING:
+    from ase import Atoms
     from ase.calculators.calculator import Calculator
 
 
@@ -75,9 +78,34 @@ class CHGNet(Potential):
         weights = self.content()["weights"]
         return backends.field(self.backend, self.path, weights, device)
 
+    def doubt(self, atoms: Atoms) -> str:
+        """Elements without training, and forces that another bundled generation contradicts.
+
+        0.2.0 is asked about 0.3.0 and r2scan, 0.3.0 about all else: two evaluations. Without the
+        chgnet package, which bundles them, elements alone.
+        """
+        from ionflow.builtin.potentials.chgnet import doubt
+
+        other = "0.2.0" if self.checkpoint is None and self.model != "0.2.0" else "0.3.0"
+        stranger = doubt.untrained(atoms)
+        if stranger or not doubt.is_bundled(other):
+            return stranger
+        own = "of your own" if self.checkpoint is not None else self.model
+        try:
+            forces = [_forces(potential, atoms) for potential in (self, CHGNet(model=other))]
+        except PhysicsError as error:  # of the other one: its cutoff is shorter
+            return f"CHGNet {other} cannot be asked: {error}"
+        return doubt.disagreement(forces[0], forces[1], (own, other))
+
     def provenance(self, device: str = "cpu") -> dict[str, str]:
         """Which backend evaluates this potential on `device`, and why."""
         from ionflow.builtin.potentials.chgnet import backends
 
         backend, reason = backends.chosen(self.backend, device)
         return {"backend": backend, "reason": reason}
+
+
+def _forces(potential: CHGNet, atoms: Atoms) -> FloatArray:
+    copy = atoms.copy()
+    copy.calc = potential.calculator()
+    return np.asarray(copy.get_forces(), dtype=np.float64)
