@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
 from ionflow import report
+from ionflow.store import Store
 from synthetic_run import Synthetic
 
 
@@ -22,11 +22,12 @@ def page(root: Path) -> str:
 
 
 def edit(root: Path, **stage) -> None:
-    record = json.loads((root / "run.json").read_text())
+    store = Store.open(root)
+    record = store.read_json("run.json")
     for task in record["tasks"]:
         if task["name"] == "production":
             task["stage"] |= stage
-    (root / "run.json").write_text(json.dumps(record))
+    store.write_json("run.json", record)
 
 
 def test_at_its_temperature_nothing_is_said(root):

@@ -120,7 +120,7 @@ def test_what_cannot_be_stored_is_refused_and_leaves_nothing(store: Store, datas
     with pytest.raises(StoreError, match=message):
         store.write_result(KEY, dataset)
     assert not store.has_result(KEY)
-    assert list((store.root / ".tmp").iterdir()) == []
+    assert list((store.root / ".tmp" / "free").iterdir()) == []
 
 
 def test_a_missing_result_is_named(store: Store) -> None:

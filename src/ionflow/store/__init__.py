@@ -3,7 +3,7 @@
 A run folder:
 
     store.json                                     what it is
-    holder.json                                    who runs it now
+    holders/000003.json, .beat, .released          who runs it now, who ran it before
     structures/<key>.zarr.zip
     trajectories/<key>/segments/000012.zarr.zip    live: frames and end state, in one file
     trajectories/<key>/trajectory.zarr             sealed: any zarr reader opens it

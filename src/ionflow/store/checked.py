@@ -7,7 +7,6 @@ through `CheckedStore` is told of both.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -23,8 +22,6 @@ from ionflow.store.arrays import read_dataset
 from ionflow.store.files import open_plain, within
 
 ROOT = "zarr.json"
-
-_SEAL = b'{"sha256": "%b", "content": '
 
 Listing = dict[str, dict[str, Any]]
 
@@ -57,30 +54,6 @@ def differences(folder: Path, files: Listing, deep: bool) -> Iterator[tuple[Path
             yield path, f"{path.stat().st_size} bytes instead of {entry['size']}"
         elif (deep or path.name == ROOT) and _entry(path) != entry:
             yield path, "not the bytes that were written"
-
-
-def sealed_json(content: Mapping[str, Any]) -> bytes:
-    """JSON whose first member is the SHA-256 of the bytes of its second."""
-    body = json.dumps(content, indent=1, allow_nan=False).encode()
-    return _SEAL % hashlib.sha256(body).hexdigest().encode() + body + b"}\n"
-
-
-def read_sealed_json(path: Path) -> dict[str, Any]:
-    """The content of `sealed_json`, its checksum compared.
-
-    Raises
-    ------
-    StoreError
-        If the file is missing or damaged.
-    """
-    with damage(path):
-        with open_plain(path) as file:
-            data = file.read()
-        body = data[len(_SEAL % (b"0" * 64)) : -2]
-        if data != _SEAL % hashlib.sha256(body).hexdigest().encode() + body + b"}\n":
-            raise ValueError("the checksum does not fit")
-        content: dict[str, Any] = json.loads(body)
-    return content
 
 
 class CheckedStore(WrapperStore[LocalStore]):

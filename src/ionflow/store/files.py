@@ -5,18 +5,13 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import shutil
 import stat
-import time
-import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
 
-from ionflow.errors import StoreError
-
-_ABANDONED_S = 3600
+from ionflow.errors import OutOfSpaceError, StoreError
 
 _HINTS = {
     errno.ENOSPC: "free some space; nothing that was committed is lost",
@@ -24,14 +19,22 @@ _HINTS = {
     errno.EFBIG: "a limit on file sizes is in force (ulimit -f)",
     errno.EROFS: "the file system is read-only",
     errno.EACCES: "the folder belongs to someone else or is read-only",
-    errno.EPERM: "the file system has no hard links; choose another with --out",
-    errno.ENOTSUP: "the file system has no hard links; choose another with --out",
 }
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn an operating system's refusal into a StoreError that says what to do."""
+    """Turn an operating system's refusal into a StoreError that says what to do.
+
+    Raises
+    ------
+    OutOfSpaceError
+        If the disk or a quota is full.
+    StoreError
+        For anything else.
+    """
     try:
         yield
     except FileExistsError:
@@ -39,7 +42,8 @@ def writing(path: Path) -> Iterator[None]:
     except OSError as error:
         reason = f"cannot write: {error.strerror or error}"
         hint = _HINTS.get(error.errno or 0, "")
-        raise StoreError(reason, where=str(path), hint=hint) from error
+        kind = OutOfSpaceError if error.errno in _FULL else StoreError
+        raise kind(reason, where=str(path), hint=hint) from error
 
 
 def within(root: Path, *parts: str) -> Path:
@@ -70,23 +74,6 @@ def open_plain(path: Path) -> BufferedReader:
     raise StoreError("not a regular file", where=str(path))
 
 
-def scratch(root: Path) -> Path:
-    """A fresh name on the run's own file system, in a folder that nothing reads."""
-    folder = root / ".tmp"
-    folder.mkdir(exist_ok=True)
-    return folder / uuid.uuid4().hex
-
-
-@contextmanager
-def scratch_folder(root: Path) -> Iterator[Path]:
-    """A name for a folder to be filled and moved; what is still there at the end is removed."""
-    folder = scratch(root)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
 @contextmanager
 def guarded(folder: Path) -> Iterator[None]:
     """Keep other processes out of a folder's few steps that a link or rename cannot do at once.
@@ -98,47 +85,24 @@ def guarded(folder: Path) -> Iterator[None]:
         yield
 
 
-def sweep(root: Path) -> None:
-    """Remove what killed writers left behind: what nobody touched for an hour."""
-    folder = root / ".tmp"
-    for path in folder.iterdir() if folder.is_dir() else ():
-        with suppress(FileNotFoundError):
-            if time.time() - path.stat().st_mtime < _ABANDONED_S:
-                continue
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink()
+def link(source: Path, target: Path) -> None:
+    """Give a file a second name, or raise FileExistsError.
 
-
-def publish(root: Path, target: Path, data: bytes) -> None:
-    """Let a whole file appear at `target`, or raise FileExistsError and leave what is there."""
-    with writing(target), _written(root, data) as temporary:
-        make_folder(target.parent)
-        os.link(temporary, target)
-        sync_folder(target.parent)
-
-
-def replace(root: Path, target: Path, data: bytes) -> None:
-    """Let a whole file take the place of `target`."""
-    with writing(target), _written(root, data) as temporary:
-        make_folder(target.parent)
-        os.replace(temporary, target)
-        sync_folder(target.parent)
-
-
-@contextmanager
-def _written(root: Path, data: bytes) -> Iterator[Path]:
-    temporary = scratch(root)
+    Raises
+    ------
+    StoreError
+        If the file system has no hard links.
+    """
     try:
-        with open(temporary, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        yield temporary
-    finally:
-        with suppress(FileNotFoundError):
-            os.unlink(temporary)
+        os.link(source, target)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        raise StoreError(
+            f"cannot write: the file system has no hard links ({error.strerror})",
+            where=str(target),
+            hint="choose another with --out",
+        ) from error
 
 
 def make_folder(folder: Path) -> None:
@@ -169,17 +133,8 @@ def sync_tree(folder: Path) -> None:
 
 
 def move(source: Path, target: Path) -> None:
-    """Rename a folder, durably on both sides."""
+    """Rename a file or folder, durably on both sides."""
     os.rename(source, target)
     sync_folder(target.parent)
     if source.parent != target.parent:
         sync_folder(source.parent)
-
-
-def discard(root: Path, folder: Path) -> None:
-    """Take a folder away at once, then remove what is in it."""
-    if not folder.exists():
-        return
-    trash = scratch(root)
-    move(folder, trash)
-    shutil.rmtree(trash)

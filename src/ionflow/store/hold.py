@@ -1,133 +1,204 @@
-"""One holder per run folder."""
+"""One holder per run folder; who comes later wins the next epoch, never by a clock.
+
+No time of any file or host is compared with another's: a holder on another host is told from a
+dead one by whether its beat changes while somebody watches.
+"""
 
 from __future__ import annotations
 
-import json
 import os
-import socket
-import subprocess
 import sys
+import threading
+import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ionflow.errors import HeldError
-from ionflow.store.files import guarded, publish
+from ionflow.errors import HeldError, StoreError
+from ionflow.store.archive import damage
+from ionflow.store.documents import document_bytes, read_document
+from ionflow.store.epochs import epoch_path, is_released, latest_epoch, next_epoch, tidy_epochs
+from ionflow.store.files import writing
+from ionflow.store.process import host, is_of_here, is_stale, namespace, process_start
+from ionflow.store.writer import Writer, fence
 
-_NAME = "holder.json"
+PATIENCE_S = 60.0
+_BEAT_S = 5.0
+_LOOK_S = 1.0
+
+Waiting = Callable[[str], None]
 
 
 def read_holder(root: Path) -> dict[str, Any] | None:
-    """Who holds the run folder: host, pid, since, command and what tells processes apart."""
-    try:
-        record = json.loads((root / _NAME).read_text())
-    except FileNotFoundError:
+    """Who holds the run folder: host, pid, since, command and what tells processes apart.
+
+    None if nobody does, or a process of this very host that is no more.
+
+    Raises
+    ------
+    HeldError
+        If it cannot be read.
+    """
+    epoch = latest_epoch(root)
+    if not epoch or is_released(root, epoch):
         return None
-    except ValueError as error:
-        hint = "if no ionflow runs here, delete the file"
-        raise HeldError("unreadable", where=str(root / _NAME), hint=hint) from error
-    return record if isinstance(record, dict) else {}
+    record = _record(root, epoch)
+    return None if is_stale(record) else record
+
+
+def _record(root: Path, epoch: int) -> dict[str, Any]:
+    path = epoch_path(root, epoch, "json")
+    try:
+        return read_document(path)
+    except StoreError as error:
+        free = epoch_path(root, epoch, "released")
+        hint = f"if no ionflow runs this folder on any machine: mv {path} {free}"
+        raise HeldError(f"unreadable: {error.what}", where=str(path), hint=hint) from error
 
 
 @contextmanager
-def held(root: Path) -> Iterator[None]:
-    """Hold the run folder while the context lasts.
-
-    The file is won by a hard link, which fails if it exists. The file of a dead process of this
-    host is taken over.
+def held(
+    root: Path, patience_s: float | None = None, waiting: Waiting | None = None
+) -> Iterator[int]:
+    """Hold the run folder while the context lasts; gives the epoch.
 
     Raises
     ------
     HeldError
         Naming the holder.
+    StoreError
+        If the folder cannot be written, or its file system has no hard links.
     """
-    mine = _self()
-    _win(root, mine)
+    _wait_out(root, PATIENCE_S if patience_s is None else patience_s, waiting or _silent)
+    epoch = _win(root)
+    try:
+        with _beating(root, epoch):
+            _fenced(root, epoch)
+            tidy_epochs(root)
+            yield epoch
+    finally:
+        _release(root, epoch)
+
+
+def _silent(_: str) -> None:
+    return None
+
+
+def _win(root: Path) -> int:
+    epoch = next_epoch(root)
+    record = document_bytes(_self(epoch))
+    try:
+        Writer(root).publish(epoch_path(root, epoch, "json"), record)
+    except FileExistsError:
+        raise _refusal(root, _record(root, epoch)) from None
+    return epoch
+
+
+def _fenced(root: Path, epoch: int) -> None:
+    try:
+        fence(root, epoch)
+    except (StoreError, FileExistsError):
+        Writer(root, epoch).check()
+        raise
+
+
+def _release(root: Path, epoch: int) -> None:
+    # a rename needs no space; without a beat (no room for it) the record itself says so
+    for kind in ("beat", "json"):
+        with suppress(FileNotFoundError):
+            os.rename(epoch_path(root, epoch, kind), epoch_path(root, epoch, "released"))
+            return
+
+
+def _wait_out(root: Path, patience_s: float, waiting: Waiting) -> None:
+    """Return once the run folder may be won; refuse while its holder lives."""
+    epoch = latest_epoch(root)
+    if not epoch or is_released(root, epoch):
+        return
+    record = _record(root, epoch)
+    if is_stale(record):
+        return
+    if is_of_here(record):
+        raise _refusal(root, record)
+    waiting(f"held by {_who(record)}; watching for {patience_s:.0f} s whether it is alive")
+    if _is_alive(root, epoch, patience_s):
+        raise _refusal(root, record)
+
+
+def _is_alive(root: Path, epoch: int, patience_s: float) -> bool:
+    before, until = _beat(root, epoch), time.monotonic() + patience_s
+    while True:
+        # looked at once more after the last wait: this process may have been stopped meanwhile
+        last = time.monotonic() >= until
+        if is_released(root, epoch):
+            return False
+        if _beat(root, epoch) != before:
+            return True
+        if last:
+            return False
+        time.sleep(min(_LOOK_S, patience_s / 20))
+
+
+def _beat(root: Path, epoch: int) -> bytes:
+    path = epoch_path(root, epoch, "beat")
+    with damage(path):
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:
+            return b""  # not yet, or released just now
+
+
+@contextmanager
+def _beating(root: Path, epoch: int) -> Iterator[None]:
+    path, ended = epoch_path(root, epoch, "beat"), threading.Event()
+    with writing(path), open(path, "xb") as file:
+        file.write(_count(0))
+        os.fsync(file.fileno())
+    thread = threading.Thread(target=_beat_on, args=(path, ended), name="beat", daemon=True)
+    thread.start()
     try:
         yield
     finally:
-        if (read_holder(root) or {}).get("token") == mine["token"]:
-            (root / _NAME).unlink()
+        ended.set()
+        thread.join()
 
 
-def _win(root: Path, mine: dict[str, Any]) -> None:
-    data = json.dumps(mine, indent=1).encode()
-    try:
-        publish(root, root / _NAME, data)
-    except FileExistsError:
-        _take_over(root, data)
+def _beat_on(path: Path, ended: threading.Event) -> None:
+    count = 0
+    while not ended.wait(_BEAT_S):
+        count += 1
+        # in place: that needs no space; a disk that refuses once may not the next time
+        with suppress(OSError), open(path, "r+b") as file:
+            file.write(_count(count))
+            os.fsync(file.fileno())
 
 
-def _take_over(root: Path, data: bytes) -> None:
-    # only processes of one host can find each other stale, and among those flock is reliable
-    with guarded(root):
-        holder = read_holder(root)
-        if holder and not is_stale(holder):
-            raise _refusal(root, holder)
-        (root / _NAME).unlink(missing_ok=True)
-        try:
-            publish(root, root / _NAME, data)
-        except FileExistsError:
-            raise _refusal(root, read_holder(root) or {}) from None
+def _count(number: int) -> bytes:
+    return b"%020d\n" % number
 
 
 def _refusal(root: Path, holder: dict[str, Any]) -> HeldError:
+    hint = "wait for it or stop it; a holder that is gone for good gives way by itself"
+    return HeldError(f"the run is held by {_who(holder)}", where=str(root), hint=hint)
+
+
+def _who(holder: dict[str, Any]) -> str:
     who = "process {pid} on {host} since {since}: {command}"
-    known = {n: holder.get(n, "?") for n in ("pid", "host", "since", "command")}
-    return HeldError(
-        f"the run is held by {who.format(**known)}",
-        where=str(root),
-        hint=f"wait for it or stop it; if that process is gone for good, delete {root / _NAME}",
-    )
+    return who.format(**{n: holder.get(n, "?") for n in ("pid", "host", "since", "command")})
 
 
-def _self() -> dict[str, Any]:
+def _self(epoch: int) -> dict[str, Any]:
     pid = os.getpid()
     return {
-        "host": socket.gethostname(),
-        "namespace": _namespace(),
+        "epoch": epoch,
+        "host": host(),
+        "namespace": namespace(),
         "pid": pid,
         "started": process_start(pid),
         "since": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": " ".join(sys.argv),
         "token": uuid.uuid4().hex,
     }
-
-
-def is_stale(holder: dict[str, Any]) -> bool:
-    """Whether the holder was a process of this very host and is no more."""
-    here = (socket.gethostname(), _namespace())
-    if (holder.get("host"), holder.get("namespace")) != here:
-        return False
-    pid = holder.get("pid")
-    return isinstance(pid, int) and process_start(pid) != str(holder.get("started"))
-
-
-def process_start(pid: int) -> str | None:
-    """What tells a process from a later one of the same number; None if there is none alive."""
-    stat = Path(f"/proc/{pid}/stat")
-    if not Path("/proc/self/stat").exists():
-        return _process_start_ps(pid)
-    try:
-        fields = stat.read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return None if fields[0] in "ZX" else f"{boot}/{fields[19]}"
-
-
-def _process_start_ps(pid: int) -> str | None:
-    command = ["ps", "-o", "lstart=", "-p", str(pid)]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
-    return found.stdout.strip() or None
-
-
-def _namespace() -> str:
-    # two containers may share a host name; their process numbers mean different processes
-    try:
-        return os.readlink("/proc/self/ns/pid")
-    except OSError:
-        return ""

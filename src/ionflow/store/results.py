@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import xarray as xr
 import zarr
@@ -10,18 +12,10 @@ from zarr.storage import LocalStore
 
 from ionflow.errors import StoreError
 from ionflow.store.arrays import bounded, consolidate, write_attrs, write_variable
-from ionflow.store.checked import listing, open_checked, read_sealed_json, sealed_json
-from ionflow.store.files import (
-    discard,
-    guarded,
-    make_folder,
-    move,
-    publish,
-    scratch_folder,
-    sync_folder,
-    sync_tree,
-    writing,
-)
+from ionflow.store.checked import listing, open_checked
+from ionflow.store.documents import document_bytes, read_document
+from ionflow.store.files import guarded, make_folder, move, sync_tree
+from ionflow.store.writer import Writer
 
 
 def list_path(folder: Path) -> Path:
@@ -29,7 +23,9 @@ def list_path(folder: Path) -> Path:
     return folder.with_suffix(".json")
 
 
-def write_result(root: Path, folder: Path, dataset: xr.Dataset) -> None:
+def write_result(
+    writer: Writer, folder: Path, dataset: xr.Dataset, record: Mapping[str, Any] | None = None
+) -> None:
     """Write a Dataset; the first to commit wins, as the same key means the same result.
 
     Raises
@@ -41,25 +37,25 @@ def write_result(root: Path, folder: Path, dataset: xr.Dataset) -> None:
         return
     # all variables in one go: they share most of their graph
     dataset = dataset.compute(scheduler="synchronous")
-    with writing(folder), scratch_folder(root) as temporary:
+    with writer.writing(folder), writer.scratch_folder() as temporary:
         _write(temporary, dataset)
-        files = sealed_json({"files": listing(temporary)})
+        content = {"record": dict(record or {}), "files": listing(temporary)}
+        data = document_bytes(content, folder.name)
         make_folder(folder.parent)
         with guarded(folder.parent):
             if not list_path(folder).exists():
-                discard(root, folder)
+                writer.discard(folder)
                 move(temporary, folder)
-                publish(root, list_path(folder), files)
+                writer.publish(list_path(folder), data)
 
 
-def remove_result(root: Path, folder: Path) -> None:
+def remove_result(writer: Writer, folder: Path) -> None:
     """Take a result away; its list first, so that a crash leaves nothing that looks whole."""
     if not folder.parent.is_dir():
         return
-    with writing(folder), guarded(folder.parent):
-        list_path(folder).unlink(missing_ok=True)
-        sync_folder(folder.parent)
-        discard(root, folder)
+    with writer.writing(folder), guarded(folder.parent):
+        writer.discard(list_path(folder))
+        writer.discard(folder)
 
 
 def _write(folder: Path, dataset: xr.Dataset) -> None:
@@ -81,6 +77,22 @@ def read_result(folder: Path) -> xr.Dataset:
     StoreError
         If there is none or it is damaged.
     """
+    return open_checked(folder, _list(folder)["files"], {})
+
+
+def result_record(folder: Path) -> dict[str, Any]:
+    """What was written about a result.
+
+    Raises
+    ------
+    StoreError
+        If there is none or its list is damaged.
+    """
+    record: dict[str, Any] = _list(folder)["record"]
+    return record
+
+
+def _list(folder: Path) -> dict[str, Any]:
     if not list_path(folder).exists():
         raise StoreError("no such result", where=str(folder))
-    return open_checked(folder, read_sealed_json(list_path(folder))["files"], {})
+    return read_document(list_path(folder))

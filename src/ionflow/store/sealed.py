@@ -14,6 +14,7 @@ A crash before 3 leaves the segments as they were, after 3 a folder that `finish
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,25 +34,11 @@ from ionflow.store.arrays import (
     write_attrs,
     write_variable,
 )
-from ionflow.store.checked import (
-    Listing,
-    is_listed,
-    listing,
-    open_checked,
-    read_sealed_json,
-    sealed_json,
-)
-from ionflow.store.files import (
-    discard,
-    guarded,
-    move,
-    scratch_folder,
-    sync_folder,
-    sync_tree,
-    writing,
-)
-from ionflow.store.files import replace as replace_file
+from ionflow.store.checked import Listing, is_listed, listing, open_checked
+from ionflow.store.documents import document_bytes, read_document
+from ionflow.store.files import guarded, move, sync_folder, sync_tree
 from ionflow.store.segments import SegmentInfo, segment_numbers, segment_path
+from ionflow.store.writer import Writer
 
 
 class Sealed:
@@ -59,7 +46,7 @@ class Sealed:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        content = read_sealed_json(folder / "sealed.json")
+        content = read_document(folder / "sealed.json")
         self.files: Listing = content["files"]
         self.shard: int = content["shard_frames"]
         self.infos = [SegmentInfo(**record, sealed=True) for record in content["segments"]]
@@ -86,13 +73,13 @@ class Sealed:
         return open_checked(self.place(), self.files, {"time": self.shard, "atom": -1})
 
 
-def seal(root: Path, folder: Path, frames: xr.Dataset, infos: Sequence[SegmentInfo]) -> None:
+def seal(writer: Writer, folder: Path, frames: xr.Dataset, infos: Sequence[SegmentInfo]) -> None:
     """Write `frames`, the whole trajectory of `infos`, as the sealed zarr of `folder`.
 
     If another process sealed meanwhile, its work stays.
     """
     shard = shard_frames(frames.sizes.get("atom", 0))
-    with writing(folder / "trajectory.zarr"), scratch_folder(root) as temporary:
+    with writer.writing(folder / "trajectory.zarr"), writer.scratch_folder() as temporary:
         content = {
             "shard_frames": shard,
             "segments": [info.record() for info in infos],
@@ -100,16 +87,16 @@ def seal(root: Path, folder: Path, frames: xr.Dataset, infos: Sequence[SegmentIn
         }
         with guarded(folder):
             if sealed_count(folder) == sum(info.sealed for info in infos):
-                _commit(root, folder, temporary, content)
+                _commit(writer, folder, temporary, content)
 
 
-def _commit(root: Path, folder: Path, temporary: Path, content: Mapping[str, Any]) -> None:
-    discard(root, folder / "next.zarr")
+def _commit(writer: Writer, folder: Path, temporary: Path, content: Mapping[str, Any]) -> None:
+    writer.discard(folder / "next.zarr")
     move(temporary, folder / "next.zarr")
     live = [r for r in content["segments"] if r["index"] >= sealed_count(folder)]
-    _keep_states(root, folder, live)
-    replace_file(root, folder / "sealed.json", sealed_json(content))
-    _tidy(root, folder)
+    _keep_states(writer, folder, live)
+    writer.replace(folder / "sealed.json", document_bytes(content))
+    _tidy(writer, folder)
 
 
 def sealed_count(folder: Path) -> int:
@@ -117,28 +104,30 @@ def sealed_count(folder: Path) -> int:
     return len(Sealed(folder).infos) if (folder / "sealed.json").exists() else 0
 
 
-def finish(root: Path, folder: Path) -> None:
+def finish(writer: Writer, folder: Path) -> None:
     """Do what is left after `sealed.json` was written; nothing if nothing is."""
-    with writing(folder), guarded(folder):
-        _tidy(root, folder)
+    with writer.writing(folder), guarded(folder):
+        _tidy(writer, folder)
 
 
-def _tidy(root: Path, folder: Path) -> None:
+def _tidy(writer: Writer, folder: Path) -> None:
     sealed = Sealed(folder)
     final, waiting = folder / "trajectory.zarr", folder / "next.zarr"
     if sealed.place() == waiting:
-        with scratch_folder(root) as old:
+        with writer.scratch_folder() as old:
             if final.exists():
                 move(final, old)
-            move(waiting, final)
-    discard(root, waiting)
-    _drop(folder / "segments", len(sealed.infos))
+            with suppress(FileNotFoundError):  # one who was taken over did it at this moment
+                move(waiting, final)
+    sealed.place()
+    writer.discard(waiting)
+    _drop(writer, folder / "segments", len(sealed.infos))
 
 
-def _drop(folder: Path, count: int) -> None:
+def _drop(writer: Writer, folder: Path, count: int) -> None:
     for index in segment_numbers(folder):
         if index < count:
-            segment_path(folder, index).unlink(missing_ok=True)
+            writer.discard(segment_path(folder, index))
     if folder.is_dir():
         sync_folder(folder)
 
@@ -148,13 +137,13 @@ def state_path(folder: Path, step: int) -> Path:
     return folder / "states" / f"{step}.zarr.zip"
 
 
-def _keep_states(root: Path, folder: Path, records: Iterable[Mapping[str, Any]]) -> None:
+def _keep_states(writer: Writer, folder: Path, records: Iterable[Mapping[str, Any]]) -> None:
     for record in records:
         step = record["last_step"]
         # replaced, not kept: a crash of an earlier sealing may have left a copy
         with Archive(segment_path(folder / "segments", record["index"])) as archive:
             data = pack({"kind": "state", "step": step}, archive.members("state/"))
-        replace_file(root, state_path(folder, step), data)
+        writer.replace(state_path(folder, step), data)
 
 
 def write_sharded(folder: Path, frames: xr.Dataset, shard: int) -> Listing:

@@ -30,6 +30,7 @@ from ionflow.store.files import move, sync_tree, writing
 from ionflow.store.keys import plain
 from ionflow.store.sealed import put
 from ionflow.store.trajectory import Trajectory
+from ionflow.store.writer import Writer
 
 
 def write_trajectory(
@@ -124,7 +125,7 @@ def open_trajectory(path: str | Path) -> xr.Dataset:
     path = Path(path).resolve()
     of_run = next((p for p in (path, path.parent) if _is_of_run(p)), None)
     if of_run is not None:
-        return Trajectory(of_run.parent.parent, of_run).frames()
+        return Trajectory(Writer(of_run.parent.parent), of_run).frames()
     if (path / "run.json").is_file():
         raise StoreError(
             "this is a run, of several trajectories", where=str(path),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
@@ -165,11 +166,12 @@ def read_state(archive: Archive) -> State:
         )
 
 
-def structure_bytes(atoms: Atoms) -> bytes:
+def structure_bytes(atoms: Atoms, record: Mapping[str, Any] | None = None) -> bytes:
     """An archive of atoms with all of `atoms.info` that JSON can hold; the rest is refused."""
     state = State.from_atoms(atoms, 0)
     state.info = plain(atoms.info, "info")
-    return pack({"kind": "structure"}, state_members(state))
+    head = {"kind": "structure", "record": plain(dict(record or {}), "record")}
+    return pack(head, state_members(state))
 
 
 def read_structure(archive: Archive) -> Atoms:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
-from ionflow.errors import StoreError
-from ionflow.store.archive import Archive, damage
-from ionflow.store.files import make_folder, open_plain, publish, replace, sweep, within
-from ionflow.store.hold import held, read_holder
-from ionflow.store.keys import check_key, plain
-from ionflow.store.results import list_path, read_result, remove_result, write_result
+from ionflow.store.archive import Archive
+from ionflow.store.files import within
+from ionflow.store.folder import Folder
+from ionflow.store.hold import Waiting, held, read_holder
+from ionflow.store.keys import check_key
+from ionflow.store.results import (
+    list_path,
+    read_result,
+    remove_result,
+    result_record,
+    write_result,
+)
 from ionflow.store.segments import SegmentInfo
 from ionflow.store.state import State, read_structure, structure_bytes
 from ionflow.store.trajectory import Trajectory
@@ -24,98 +29,58 @@ from ionflow.store.verify import Problem, problems
 if TYPE_CHECKING:
     from ase import Atoms
 
-_MARK = "store.json"
-_FORMAT = 1
 
-
-class Store:
+class Store(Folder):
     """One run folder. Cheap to make and to pickle; everything that counts is on disk.
 
     Any number of processes may read. Writers do not need to know of each other: what is committed
-    is never changed, and a name can be won only once.
+    is never changed, a name can be won only once, and who was taken over cannot write any more.
     """
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path, epoch: int = 0) -> None:
+        super().__init__(root, epoch)
         self._trajectories: dict[str, Trajectory] = {}
-
-    def __repr__(self) -> str:
-        return f"Store({str(self.root)!r})"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.root,)
-
-    @classmethod
-    def create(cls, root: str | Path) -> Self:
-        """Make a run folder, or open the one that is there.
-
-        Raises
-        ------
-        StoreError
-            If something else lies there.
-        """
-        root = Path(root).resolve()
-        if (root / _MARK).exists():
-            return cls.open(root)
-        if root.exists() and not _is_empty(root):
-            hint = "choose an empty or new folder with --out"
-            raise StoreError("not empty, and no run folder", where=str(root), hint=hint)
-        make_folder(root)
-        replace(root, root / _MARK, json.dumps({"format": _FORMAT}).encode())
-        return cls(root)
-
-    @classmethod
-    def open(cls, root: str | Path) -> Self:
-        """Open a run folder.
-
-        Raises
-        ------
-        StoreError
-            If there is none, or one of a later ionflow.
-        """
-        store = cls(Path(root).resolve())
-        if not (store.root / _MARK).is_file():
-            hint = "a run folder is what `ionflow run` makes, such as runs/amx_scan"
-            raise StoreError("no run folder", where=str(store.root), hint=hint)
-        if store.read_json(_MARK).get("format") != _FORMAT:
-            hint = "install the ionflow that wrote it, or a later one"
-            raise StoreError("a run folder of another format", where=str(store.root), hint=hint)
-        return store
 
     # holding
 
     @contextmanager
-    def hold(self) -> Iterator[None]:
-        """Hold the run folder: at most one driver at a time.
+    def hold(
+        self, patience_s: float | None = None, waiting: Waiting | None = None
+    ) -> Iterator[None]:
+        """Hold the run folder: at most one driver at a time. `epoch` is that of the holding.
+
+        Parameters
+        ----------
+        patience_s : how long a holder of another host may give no sign of life; a minute if None
+        waiting : told in a sentence that and why it waits
 
         Raises
         ------
         HeldError
             Naming the holder.
+        StoreError
+            If the folder cannot be written, or its file system has no hard links.
         """
-        with held(self.root):
-            sweep(self.root)
-            yield
+        with held(self.root, patience_s, waiting) as epoch:
+            before, self.epoch = self.epoch, epoch
+            try:
+                yield
+            finally:
+                self.epoch = before
 
     def holder(self) -> dict[str, Any] | None:
         """Who holds the run folder: host, pid, since, command; None if nobody does."""
         return read_holder(self.root)
 
-    # plain files
+    def check_held(self) -> None:
+        """Check that nobody took the run folder over; nothing to check for epoch 0.
 
-    def read_json(self, name: str) -> Any:
-        """The value in a JSON file of the run folder."""
-        path = within(self.root, name)
-        with damage(path), open_plain(path) as file:
-            return json.loads(file.read())
-
-    def write_json(self, name: str, value: Any) -> None:
-        """Replace a JSON file of the run folder, whole and durably."""
-        self.write_text(name, json.dumps(plain(value, name), indent=2) + "\n")
-
-    def write_text(self, name: str, text: str) -> None:
-        """Replace a text file of the run folder, whole and durably."""
-        replace(self.root, within(self.root, name), text.encode())
+        Raises
+        ------
+        TakenOverError
+            If there is a later holder.
+        """
+        self._writer.check()
 
     # structures
 
@@ -126,22 +91,30 @@ class Store:
         """Whether a structure was written."""
         return self._structure(key).exists()
 
-    def write_structure(self, key: str, atoms: Atoms) -> None:
-        """Write a structure; one that is there already stays."""
+    def write_structure(
+        self, key: str, atoms: Atoms, record: Mapping[str, Any] | None = None
+    ) -> None:
+        """Write a structure, and JSON about it; one that is there already stays."""
         if not self.has_structure(key):
-            with _first_wins():
-                publish(self.root, self._structure(key), structure_bytes(atoms))
+            with suppress(FileExistsError):
+                self._writer.publish(self._structure(key), structure_bytes(atoms, record))
 
     def read_structure(self, key: str) -> Atoms:
         """The structure, bit for bit."""
         with Archive(self._structure(key)) as archive:
             return read_structure(archive)
 
+    def structure_record(self, key: str) -> dict[str, Any]:
+        """What was written about a structure."""
+        with Archive(self._structure(key)) as archive:
+            record: dict[str, Any] = archive.head.get("record", {})
+            return record
+
     # trajectories
 
     def _trajectory(self, key: str) -> Trajectory:
         folder = within(self.root, "trajectories", check_key(key))
-        return self._trajectories.setdefault(key, Trajectory(self.root, folder))
+        return self._trajectories.setdefault(key, Trajectory(self._writer, folder))
 
     def trajectory_path(self, key: str) -> Path:
         """Where the sealed trajectory lies, for `xarray.open_zarr`."""
@@ -250,9 +223,11 @@ class Store:
         """Whether a result was committed."""
         return list_path(self._result(key)).exists()
 
-    def write_result(self, key: str, ds: xr.Dataset) -> None:
-        """Write a result; one that is there already stays."""
-        write_result(self.root, self._result(key), ds)
+    def write_result(
+        self, key: str, ds: xr.Dataset, record: Mapping[str, Any] | None = None
+    ) -> None:
+        """Write a result, and JSON about it; one that is there already stays."""
+        write_result(self._writer, self._result(key), ds, record)
 
     def read_result(self, key: str) -> xr.Dataset:
         """The result, lazy.
@@ -264,28 +239,15 @@ class Store:
         """
         return read_result(self._result(key))
 
+    def result_record(self, key: str) -> dict[str, Any]:
+        """What was written about a result."""
+        return result_record(self._result(key))
+
     def remove_result(self, key: str) -> None:
         """Take a result away, so that it is made again; nothing if there is none."""
-        remove_result(self.root, self._result(key))
+        remove_result(self._writer, self._result(key))
 
-    # failures
-
-    def _failure(self, key: str) -> Path:
-        return within(self.root, "failures", f"{check_key(key)}.json")
-
-    def record_failure(self, key: str, record: Mapping[str, Any]) -> None:
-        """Remember why a task failed."""
-        self._failure(key)
-        self.write_json(f"failures/{key}.json", record)
-
-    def failures(self) -> dict[str, dict[str, Any]]:
-        """What failed and why, by key."""
-        paths = sorted((self.root / "failures").glob("*.json"))
-        return {path.stem: self.read_json(f"failures/{path.name}") for path in paths}
-
-    def clear_failure(self, key: str) -> None:
-        """Forget a failure; nothing if there is none."""
-        self._failure(key).unlink(missing_ok=True)
+    # verification
 
     def verify(self, deep: bool = False) -> list[Problem]:
         """All that is damaged or does not fit together.
@@ -295,16 +257,3 @@ class Store:
         deep : read every byte and every chunk, not only heads, lists and sizes
         """
         return list(problems(self, deep))
-
-
-@contextmanager
-def _first_wins() -> Iterator[None]:
-    try:
-        yield
-    except FileExistsError:
-        return
-
-
-def _is_empty(root: Path) -> bool:
-    # .tmp alone is what a crash leaves before the folder was marked
-    return root.is_dir() and all(path.name == ".tmp" for path in root.iterdir())

@@ -11,7 +11,7 @@ import xarray as xr
 
 from ionflow.errors import StoreError
 from ionflow.store.archive import Archive, damage
-from ionflow.store.files import publish, within
+from ionflow.store.files import within
 from ionflow.store.sealed import Sealed, finish, seal, state_path
 from ionflow.store.segments import (
     SegmentExists,
@@ -23,6 +23,7 @@ from ionflow.store.segments import (
     segment_path,
 )
 from ionflow.store.state import State, read_state
+from ionflow.store.writer import Writer
 
 T = TypeVar("T")
 Mark = tuple[int, int, int]
@@ -32,8 +33,8 @@ Snapshot = tuple[Sealed | None, list[SegmentInfo]]
 class Trajectory:
     """The folder of one trajectory. What was read once is kept as long as the file is the same."""
 
-    def __init__(self, root: Path, folder: Path) -> None:
-        self.root, self.folder = root, folder
+    def __init__(self, writer: Writer, folder: Path) -> None:
+        self.writer, self.folder = writer, folder
         self._infos: dict[int, tuple[Mark, SegmentInfo]] = {}
         self._sealed: tuple[Mark, Sealed] | None = None
 
@@ -58,7 +59,7 @@ class Trajectory:
         self._check_next(index, steps[0], path)
         data = segment_bytes(index, *steps, frames, state, meta)
         try:
-            publish(self.root, path, data)
+            self.writer.publish(path, data)
         except FileExistsError:
             raise SegmentExists("this segment exists already", where=str(path)) from None
 
@@ -114,9 +115,9 @@ class Trajectory:
         if not infos:
             raise StoreError("there is no segment to seal", where=str(self.folder))
         if self._sealed_part():
-            finish(self.root, self.folder)
+            finish(self.writer, self.folder)
         if not infos[-1].sealed:
-            seal(self.root, self.folder, self.frames(infos[-1].last_step), infos)
+            seal(self.writer, self.folder, self.frames(infos[-1].last_step), infos)
 
     def is_sealed(self) -> bool:
         """Whether all segments are sealed and nothing of the sealing is left to do."""

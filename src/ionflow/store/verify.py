@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from ionflow.errors import StoreError
 from ionflow.store.archive import Archive, damage
-from ionflow.store.checked import Listing, differences, open_checked, read_sealed_json
+from ionflow.store.checked import Listing, differences, open_checked
+from ionflow.store.documents import read_document
 from ionflow.store.sealed import Sealed, sealed_count, state_path
 from ionflow.store.segments import read_frames, segment_numbers, segment_path
 from ionflow.store.state import read_state
@@ -129,8 +130,8 @@ def _read_segment(path: Path, deep: bool) -> None:
 
 def _results(folder: Path, deep: bool) -> Iterator[Problem]:
     for path in sorted(folder.glob("*.json")):
-        found = list(_tried(path, read_sealed_json, path))
+        found = list(_tried(path, read_document, path))
         yield from found
         if not found:
-            files = read_sealed_json(path)["files"]
+            files = read_document(path)["files"]
             yield from _folder(path.with_suffix(".zarr"), files, deep)
