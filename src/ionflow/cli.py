@@ -144,6 +144,26 @@ def status(run_folder: RunPath) -> None:
 
 
 @app.command()
+def explain(
+    key: Annotated[
+        str, typer.Argument(metavar="KEY", help="A key, 6 digits of its start, or a path in a run.")
+    ],
+    run_folder: Annotated[
+        Path | None, typer.Option("--run", help="A run folder; this one, or those in runs.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As data.")] = False,
+) -> None:
+    """What made a result, where and with what, and what it was made from."""
+    from ionflow.explain import explain as explained
+
+    found = explained(key, run_folder)
+    if as_json:
+        typer.echo(json.dumps(found.data, indent=2))
+    else:
+        _console().print(found, soft_wrap=False)
+
+
+@app.command()
 def report(run_folder: RunPath) -> None:
     """Write the report of a run, from its results on disk."""
     from ionflow.report import write

@@ -23,6 +23,8 @@ from ionflow.store import Store
 if TYPE_CHECKING:
     from ase import Atoms
 
+    from ionflow.explain import Explanation
+
 __all__ = ["Results", "Row", "Run", "join", "open"]
 
 
@@ -93,13 +95,28 @@ class Results(Mapping[str, xr.Dataset]):
 
     def _join(self, rows: Sequence[Row]) -> xr.Dataset:
         if not rows[-1].coords:
-            return self._store.read_result(rows[-1].key)
+            return self._store.read_result(rows[-1].key).assign_attrs(key=rows[-1].key)
         latest = {row.case: row for row in rows}
         parts = [
             self._store.read_result(row.key).assign_coords(dict(row.coords))
             for row in latest.values()
         ]
         return join(parts, self._axes)
+
+    def keys_of(self, name: str) -> xr.DataArray:
+        """The keys of an analysis's results over the scan's axes, for `Run.explain`.
+
+        Raises
+        ------
+        DataError
+            If there is no result of that name.
+        """
+        rows = self._ready(name)
+        if not rows:
+            raise self._absent(name)
+        latest = {row.case: row for row in rows}
+        parts = [xr.Dataset({"key": row.key}, dict(row.coords)) for row in latest.values()]
+        return join(parts, self._axes)["key"]
 
     def _absent(self, name: str) -> AbsentError:
         planned = any(row.name == name for row in self._rows)
@@ -220,8 +237,26 @@ class Run:
         """A starting structure by its key."""
         return self.store.read_structure(key)
 
+    def explain(self, key: str | xr.DataArray) -> Explanation:
+        """What made something, where and with what, and what it was made from.
+
+        Parameters
+        ----------
+        key : a key or at least 6 digits of its start, such as `attrs["key"]` of a trajectory or
+            one of `results.keys_of(name)`
+
+        Raises
+        ------
+        DataError
+            If no key is meant, or more than one.
+        """
+        from ionflow.explain import explain_in
+
+        return explain_in(self.store, str(key.item() if isinstance(key, xr.DataArray) else key))
+
     def _open(self, row: Row) -> xr.Dataset:
-        return self.store.trajectory(row.key).assign_coords(dict(row.coords))
+        trajectory = self.store.trajectory(row.key).assign_coords(dict(row.coords))
+        return trajectory.assign_attrs(key=row.key)
 
     def _not_one(self, rows: Sequence[Row], coords: Mapping[str, Any]) -> AbsentError:
         asked = ", ".join(f"{axis}={value!r}" for axis, value in coords.items()) or "nothing more"

@@ -61,3 +61,7 @@ class Recipe:
     """As written; "" if it came from Python."""
     source: str
     """The path as given, "text" or "recipe"."""
+    written: str = ""
+    """The text; of a recipe from Python, its mapping as YAML."""
+    overrides: tuple[str, ...] = ()
+    """What the command line laid over it, as `path=value`."""

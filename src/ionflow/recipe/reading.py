@@ -14,6 +14,7 @@ from ionflow.kinds import Analyser, Engine, Generator, Potential, Stage
 from ionflow.recipe.analyses import analyses_of
 from ionflow.recipe.axes import ScanAxis, axes_of
 from ionflow.recipe.cluster import Cluster
+from ionflow.recipe.emit import to_yaml
 from ionflow.recipe.faults import Faults, Trouble, shown
 from ionflow.recipe.head import Head, check_keys, cluster_of, head_of
 from ionflow.recipe.layers import (
@@ -72,7 +73,8 @@ def read(
     for other in scales:
         _add_other(layering.draft(other)[1], faults)
     faults.check()
-    return _recipe(draft, name, tuple(scales), text, name_of(source))
+    recipe = _recipe(draft, name, tuple(scales), text, name_of(source))
+    return replace(recipe, written=text or to_yaml(root.plain()), overrides=tuple(overrides))
 
 
 @dataclass(frozen=True)
