@@ -11,8 +11,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from ionflow.flags import Flag, Flags
 from ionflow.store import Store
 from ionflow.units import FS_PER_PS
+from ionflow.view import Row as Task
 
 _PS_PER_DAY_TO_NS = 86400 / 1000.0
 
@@ -50,6 +52,8 @@ class Status:
     results_asked: int
     failures: Mapping[str, Mapping[str, Any]]
     holder: Mapping[str, Any] | None
+    flags: tuple[Flag, ...] = ()
+    """What is wrong with finished trajectories."""
 
     @property
     def done_ps(self) -> float:
@@ -83,6 +87,7 @@ def status(path: Path | str) -> Status:
         results_asked=len(results),
         failures=failures,
         holder=store.holder(),
+        flags=Flags(store, [Task.of(entry) for entry in run["tasks"]]).all(),
     )
 
 
@@ -93,7 +98,7 @@ def table(status: Status) -> RenderableType:
         rows.add_column(title, justify="right" if title in ("ps", "of", "ns/day") else "left")
     for row in status.rows:
         rows.add_row(*_cells(row))
-    return Group(Text(_summary(status)), rows, *_failures(status))
+    return Group(Text(_summary(status)), rows, *_failures(status), *_flags(status))
 
 
 def _cells(row: Row) -> tuple[str, ...]:
@@ -113,6 +118,10 @@ def _summary(status: Status) -> str:
 def _failures(status: Status) -> list[Text]:
     records = status.failures.values()
     return [Text(f"FAILED  {r['label']}  {r['name']}: {r['reason']}") for r in records]
+
+
+def _flags(status: Status) -> list[Text]:
+    return [Text(f"FLAGGED {flag}") for flag in status.flags]
 
 
 def speed_ns_per_day(meta: Iterable[Mapping[str, Any]], ps: float) -> float | None:

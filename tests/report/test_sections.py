@@ -20,7 +20,7 @@ FRAMES = 400
 SINGLE = (
     "msd", "diffusion", "rdf", "angles", "structure_factor", "density", "conductivity",
     "non_gaussian", "van_hove", "vacf", "hops", "density_map", "residence", "tetrahedra", "chains",
-    "onsager", "transference", "haven", "displacement_correlation",
+    "onsager", "transference", "haven", "displacement_correlation", "soundness",
 )  # fmt: skip
 #: what makes large results small
 SMALL = {"density_map": {"points": 16}, "van_hove": {"bins": 60}, "rdf": {"bins": 60}}
@@ -30,7 +30,7 @@ JOINED = (
 )  # fmt: skip
 SECTIONS = [
     "claims", "diffusion", "activation", "conductivity", "transport", "residence", "network",
-    "structure", "dynamics", "hops", "scan", "course", "about",
+    "structure", "dynamics", "hops", "scan", "soundness", "course", "about",
 ]  # fmt: skip
 FIGURES = {
     "claims": {"claims"},
@@ -58,6 +58,7 @@ FIGURES = {
     "arrhenius_conductivity": {"arrhenius_conductivity"},
     "chemistry": {"chemistry"},
     "glass_spread": {"glass_spread"},
+    "soundness": set(),  # verdicts, in a table
 }
 
 CLASSES = ionflow.plugins().of("analyser")

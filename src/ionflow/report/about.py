@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ionflow.report.gather import TROUBLE, Data
+from ionflow.report.origins import moment, told
 from ionflow.report.page import Cell, Notice, Section, Table
 from ionflow.report.rounding import NONE, short, span
 from ionflow.units import FS_PER_PS
@@ -29,15 +30,9 @@ def facts(data: Data) -> tuple[tuple[str, str], ...]:
         ("Speed of a trajectory", _speed(data)),
         ("Wall time", span(float(record.get("wall_s") or np.nan))),
         ("Machine", _machine(record)),
-        ("Finished", _moment(record.get("finished")) or "not yet"),
+        ("Finished", moment(record.get("finished")) or "not yet"),
     ]
     return tuple(items)
-
-
-def _moment(text: Any) -> str:
-    """A moment of ISO 8601 as people write it, to the minute."""
-    moment = str(text or "").replace("T", " ")
-    return f"{moment[:16]} UTC" if moment.endswith("+00:00") else moment
 
 
 def _speed(data: Data) -> str:
@@ -64,12 +59,12 @@ def _plugin(identity: Any) -> str:
     if not isinstance(identity, Mapping):
         return NONE
     parameters = identity.get("parameters") or {}
-    told = [
+    values = [
         f"{name} {short(value, 6) if isinstance(value, float) else value}"
         for name, value in parameters.items()
         if _is_short(value)
     ]
-    return ", ".join([str(identity.get("use", NONE)), *told[:3]])
+    return ", ".join([str(identity.get("use", NONE)), *values[:3]])
 
 
 def _is_short(value: Any) -> bool:
@@ -145,7 +140,7 @@ def about(data: Data) -> Section:
         "What was run",
         "Enough to run it again; the resolved recipe lies beside this report as recipe.yaml.",
         tables=tuple(table for table in tables if table.rows),
-        told=_origin(data),
+        told=told(data),
     )
 
 
@@ -228,46 +223,3 @@ def _materials(data: Data) -> Table:
 
 def _temperatures(data: Data, material: Any) -> str:
     return ", ".join(f"{case.temperature:g}" for case in data.of(material))
-
-
-def _origin(data: Data) -> tuple[tuple[str, str], ...]:
-    record = data.run.provenance
-    promise = {
-        "bitwise": "bitwise: the same software and machine give the same bits",
-        "statistical": "statistical: another run agrees within its errors, not bit for bit",
-    }
-    host = record.get("host") or {}
-    items = {
-        "Recipe": record.get("name"),
-        "Seed": record.get("seed"),
-        "Reproducibility": promise.get(str(record.get("reproducibility"))),
-        "Potential": _identity(record.get("potential")),
-        "Engine": _identity(record.get("engine")),
-        "Backend": _backend(record.get("backend")),
-        "Started": _moment(record.get("started")),
-        "Finished": _moment(record.get("finished")),
-        "Software": _versions(record),
-        "Host": ", ".join(f"{name} {value}" for name, value in host.items() if value),
-    }
-    return tuple((name, str(value)) for name, value in items.items() if value not in (None, ""))
-
-
-def _identity(identity: Any) -> str:
-    if not isinstance(identity, Mapping):
-        return ""
-    parameters = identity.get("parameters") or {}
-    told = [f"{name}={value}" for name, value in parameters.items() if value is not None]
-    content = [f"{name} SHA-256 {sha}" for name, sha in (identity.get("content") or {}).items()]
-    version = f"version {identity.get('version', '?')}"
-    return "; ".join([str(identity.get("use")), version, *told, *content])
-
-
-def _backend(backend: Any) -> str:
-    found = backend if isinstance(backend, Mapping) else {}
-    told = {part: ", ".join(map(str, how.values())) for part, how in found.items() if how}
-    return "; ".join(f"{part}: {how}" for part, how in told.items())
-
-
-def _versions(record: Mapping[str, Any]) -> str:
-    versions = {"ionflow": record.get("ionflow")} | (record.get("versions") or {})
-    return ", ".join(f"{name} {version}" for name, version in versions.items() if version)

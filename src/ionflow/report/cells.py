@@ -110,7 +110,7 @@ def by_case(
         if result is not None:
             told = (tell(result) for tell in columns.values())
             label = Cell("" if case.material == before else case.material.label)
-            rows.append((label, Cell(f"{case.temperature:g}"), *told))
+            rows.append((label, Cell(f"{case.temperature:g}", data.flagged(case)), *told))
             before = case.material
     return Table(title, names, tuple(rows), left_out(note, len(ready) - CASES), heads=2)
 

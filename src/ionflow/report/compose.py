@@ -12,6 +12,7 @@ from ionflow.report.course import course
 from ionflow.report.diffusion import diffusion, headline
 from ionflow.report.dynamics import ANALYSES as DYNAMICS
 from ionflow.report.dynamics import dynamics
+from ionflow.report.flagged import flagged, soundness
 from ionflow.report.gather import TROUBLE, Data
 from ionflow.report.hopping import ANALYSES as HOPS
 from ionflow.report.hopping import hops
@@ -45,6 +46,7 @@ _MAKERS: tuple[tuple[str, str, Maker, tuple[str, ...]], ...] = (
     ("dynamics", "Dynamics", dynamics, DYNAMICS),
     ("hops", "Hops and paths", hops, HOPS),
     ("scan", "Over the scan", scan, SCAN),
+    ("soundness", "Soundness", soundness, ("soundness",)),
     ("course", "Course of the simulations", course, ()),
     ("other", "Other analyses", lambda data: other(data, DRAWN), ()),
     ("about", "What was run", about.about, ()),
@@ -69,7 +71,7 @@ def compose(run: Run) -> Page:
         subtitle=_subtitle(run, data),
         facts=about.facts(data),
         headline=first,
-        notices=(*about.failures(data), *_troubles(data), *unsettled(data)),
+        notices=(*about.failures(data), *flagged(data), *_troubles(data), *unsettled(data)),
         sections=sections,
         footer=f"Made by ionflow {record.get('ionflow', '')} from {run.path.name}. Every number is "
         "in the run folder: ionflow.open(path).results.",

@@ -8,7 +8,7 @@ from ionflow.report.cells import cell, nothing
 from ionflow.report.displacement import msd_plot
 from ionflow.report.doubts import doubts, name_of
 from ionflow.report.estimates import Estimate, diffusivity, mobile
-from ionflow.report.gather import Data, Material
+from ionflow.report.gather import Case, Data, Material
 from ionflow.report.page import Cell, Section, Table
 from ionflow.report.rounding import NONE, uncertain
 
@@ -68,9 +68,14 @@ def _listed(data: Data, material: Material) -> Iterator[tuple[bool, str]]:
 def _values(data: Data, material: Material, species: str) -> list[Cell]:
     cases = {case.temperature: case for case in data.of(material)}
     return [
-        cell(diffusivity(data, cases[t], species)) if t in cases else Cell(NONE, tone="muted")
+        _value(data, cases[t], species) if t in cases else Cell(NONE, tone="muted")
         for t in data.temperatures
     ]
+
+
+def _value(data: Data, case: Case, species: str) -> Cell:
+    found, flags = cell(diffusivity(data, case, species)), data.flagged(case)
+    return Cell(found.text, f"{found.remark} {flags}".strip(), "warn") if flags else found
 
 
 def headline(data: Data) -> Iterator[tuple[str, str]]:

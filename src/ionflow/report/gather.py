@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,11 +13,15 @@ import numpy as np
 import xarray as xr
 
 from ionflow.errors import IonflowError
+from ionflow.flags import Flag
 from ionflow.join import join
 from ionflow.view import Row, Run
 
 #: What reading or drawing damaged or unexpected data may raise: noted on the page, which goes on.
 TROUBLE = (IonflowError, LookupError, ValueError, TypeError, ArithmeticError, OSError)
+
+#: What marks the name of a material that has a flagged trajectory.
+FLAGGED = "†"
 
 
 @dataclass(frozen=True)
@@ -93,6 +98,23 @@ class Data:
     def temperatures(self) -> tuple[float, ...]:
         """Temperatures of the recorded stage in K, ascending."""
         return tuple(sorted({case.temperature for case in self.cases}))
+
+    @cached_property
+    def flags(self) -> tuple[Flag, ...]:
+        """What is wrong with finished trajectories."""
+        return self.run.flags
+
+    def flagged(self, case: Case) -> str:
+        """The flags of a case, with how many of its replicas have them where not all do.
+
+        Such as "crystallised 1/3, extrapolating".
+        """
+        keys = {row.key for row in case.rows}
+        counts = Counter(flag.flag for flag in self.flags if flag.key in keys)
+        return ", ".join(
+            name if count == len(keys) else f"{name} {count}/{len(keys)}"
+            for name, count in counts.items()
+        )
 
     @cached_property
     def analyses(self) -> dict[str, list[Row]]:
@@ -189,7 +211,12 @@ class Data:
             words = [_word(axis, value) for axis, value in place]
             alone = list(formulas.values()).count(formula) == 1
             labels[place] = formula if alone and formula else " ".join([formula, *words]).strip()
-        return {place: label or "material" for place, label in labels.items()}
+        marked = {flag.key for flag in self.flags}
+        places = {self._place(row) for row in self._production if row.key in marked}
+        return {
+            place: f"{label or 'material'}{f' {FLAGGED}' if place in places else ''}"
+            for place, label in labels.items()
+        }
 
     def _place(self, row: Row) -> tuple[tuple[str, Any], ...]:
         left_out = (self.temperature_axis, "replica")

@@ -26,8 +26,8 @@ class Soundness(Measured):
     those too bright for the exponential. Phase separated: ⟨|ρ_q|²⟩/N of each species and of all
     atoms at the shortest q, the partial structure factors of Ashcroft and Langreth
     (doi:10.1103/PhysRev.156.685), whose growth there means regions rich and poor (Bhatia and
-    Thornton, doi:10.1103/PhysRevB.2.3004). Drifting: mean potential energies of the two halves.
-    Where a cell is too small for an answer the verdict is "cannot tell".
+    Thornton, doi:10.1103/PhysRevB.2.3004). Drifting: a line through the potential energy. Where a
+    cell is too small for an answer the verdict is "cannot tell".
     """
 
     use: ClassVar[str] = "soundness"
@@ -91,7 +91,7 @@ class Soundness(Measured):
         names = np.array(waves.components, dtype=str)
         coords = {"component": labelled(("component",), names, "1", "species, or all atoms")}
         attrs = {
-            "method": "Bragg peaks of the mean density; long waves; halves of the energy",
+            "method": "Bragg peaks of the mean density; long waves; a line through the energy",
             "definition": "S_long: <|rho_q|^2>/N at the shortest q; bragg_share: |<rho_q>|/N",
             "doi": "10.1103/PhysRev.156.685, 10.1103/PhysRevB.2.3004",
             "framework": ", ".join(self.framework(subject)),
@@ -124,7 +124,7 @@ def _phases(waves: Waves) -> dict[str, Labelled]:
 
 
 def _drift(drifted: Drift) -> dict[str, Labelled]:
-    name = "change of the mean potential energy per atom from the first half to the second"
+    name = "change of the potential energy per atom over the trajectory"
     return {
         "energy_drift": labelled((), drifted.change, "eV", name),
         "energy_drift_stderr": labelled((), drifted.stderr, "eV", f"standard error of the {name}"),
