@@ -17,6 +17,7 @@ from ionflow.driver import Driver
 from ionflow.driver.invocations import KEPT, Invocations, ending_by, ending_of
 from ionflow.errors import InterruptedRunError, OutOfSpaceError
 from ionflow.recipe import LocalCluster, to_yaml
+from ionflow.store import Store
 from quick_run import QuickRun, after_segments, small
 
 
@@ -58,6 +59,11 @@ def test_what_readers_of_run_json_know_is_still_there(resumed):
                  "updated", "wall_s", "workers", "backend", "potential", "engine"):  # fmt: skip
         assert name in found
     assert found["finished"] >= found["started"]
+
+
+def test_all_that_took_part_is_told_with_versions(resumed):
+    made = resumed.store.result_record(resumed.key("diffusion"))["versions"]
+    assert made.items() <= document(resumed)["versions"].items()
 
 
 def test_the_recipe_is_kept_as_it_was_given_and_as_it_was_understood(tmp_path):
@@ -203,6 +209,16 @@ def test_what_is_made_from_something_unrecorded_is_not_called_bitwise(resumed, m
 def test_a_lost_table_of_software_is_told(resumed, tmp_path):
     assert origin.kept(resumed.store, "0123456789abcdef") == {}
     assert origin.software_changes({}, software.table()) == ["what is not known"]
+
+
+def test_a_damaged_table_of_software_is_found_and_not_read(halfway, tmp_path):
+    store = Store(Path(shutil.copytree(halfway, tmp_path / "run")))
+    path = next((store.root / "provenance").iterdir())
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    assert [problem.path for problem in store.verify()] == [path]
+    assert origin.kept(store, path.stem) == {}
 
 
 def test_a_gpu_is_named_with_its_driver(monkeypatch):

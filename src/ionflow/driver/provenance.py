@@ -17,7 +17,7 @@ from ionflow.driver.invocations import Invocations, ending_by, is_complete
 from ionflow.errors import StoreError, TakenOverError
 from ionflow.graph import Plan, Task
 from ionflow.kinds import backend
-from ionflow.origin import BITWISE, STATISTICAL, keep, method, now, plugin, unordered
+from ionflow.origin import BITWISE, STATISTICAL, keep, kept, method, now, plugin, unordered
 from ionflow.plan import AnalysisWork, StageWork
 from ionflow.recipe import Recipe
 from ionflow.store import Store
@@ -46,6 +46,7 @@ class Journal:
         self._began = time.monotonic()
         self._wall_before = float(earlier.get("wall_s", 0.0))
         self._invocations = Invocations(earlier.get("invocations", ()))
+        self.record["versions"] = earlier.get("versions", machine.versions())
         for name, default in _OF_AN_INVOCATION.items():
             self.record[name] = earlier.get(name, default)
 
@@ -62,6 +63,7 @@ class Journal:
             "reproducibility": STATISTICAL if unordered(how) else BITWISE,
             "software": keep(self._store, software.table()),
         }
+        self.record["versions"] = _took_part(self._store)
         self._invocations.begin(self._invocation())
         self._store.write_text("recipe.source.yaml", self._recipe.written)
         self.update(0.0)
@@ -84,6 +86,7 @@ class Journal:
     def end(self, how: str) -> None:
         """Write how this invocation ended: finished, 2 failed, interrupted, out of space."""
         if self._invocations.end(how):
+            self.record["versions"] = _took_part(self._store)
             self.update(time.monotonic() - self._began, finished=is_complete(how))
 
     @contextmanager
@@ -164,10 +167,18 @@ def _described(recipe: Recipe) -> dict[str, Any]:
         "axes": [{"name": a.name, "path": a.path, "values": list(a.values)} for a in recipe.axes],
         "potential": case.potential.identity(),
         "engine": case.engine.identity(),
-        "versions": software.versions(),
         "git": software.checkouts(),
         "host": machine.host(),
     }
+
+
+def _took_part(store: Store) -> dict[str, str]:
+    """Versions of all distributions that anything in the run folder was made with."""
+    found: dict[str, dict[str, None]] = {}
+    for path in sorted((store.root / "provenance").glob("*.json")):
+        for name, number in kept(store, path.stem).get("versions", {}).items():
+            found.setdefault(name, {})[number] = None
+    return {name: " and ".join(found[name]) for name in sorted(found, key=str.lower)}
 
 
 def _source(recipe: Recipe) -> dict[str, Any]:

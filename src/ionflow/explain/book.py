@@ -86,13 +86,6 @@ class Book:
         """Keys of the tasks that read it."""
         return self._readers.get(key, [])
 
-    def flags(self, key: str) -> list[str]:
-        """What the result of an analysis flags, such as crystallised; nothing without flags."""
-        if not self.store.has_result(key):
-            return []
-        result = self.store.read_result(key)
-        return [str(flag) for flag in result["flags"].values.ravel()] if "flags" in result else []
-
     def state(self, key: str) -> str:
         """done, failed, begun, waiting, or damaged."""
         if key in self.failures:

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from ionflow.explain.book import Book
+from ionflow.flags import SOUNDNESS, Flags
 from ionflow.origin import BITWISE, STATISTICAL, kept
-from ionflow.recipe.analyses import WATCH
 from ionflow.store import SegmentInfo
+from ionflow.view import Row
 
 MEANING = {
     BITWISE: "the same software on the same kind of machine gives the same bits",
@@ -137,12 +138,10 @@ def _epochs(record: Mapping[str, Any], segments: Iterable[SegmentInfo]) -> list[
 
 
 def doubts(book: Book, key: str) -> list[str]:
-    """What is said against it, or against a trajectory that it was made from.
-
-    By the potential at the end of a segment, and by the flags of the analysis of soundness.
-    """
-    found = (doubt for other in [key, *ancestors(book, key)] for doubt in _own_doubts(book, other))
-    return list(dict.fromkeys(found))
+    """What is wrong with it, or with a trajectory that it was made from, though finished."""
+    related = {key, *ancestors(book, key)}
+    tasks = [t for k, t in book.tasks.items() if k in related or t["name"] == SOUNDNESS]
+    return [str(flag) for flag in Flags(book.store, [Row.of(task) for task in tasks]).all()]
 
 
 def ancestors(book: Book, key: str) -> list[str]:
@@ -154,16 +153,6 @@ def ancestors(book: Book, key: str) -> list[str]:
         waiting += [other for other in new if other not in found]
         found |= dict.fromkeys(new)
     return list(found)
-
-
-def _own_doubts(book: Book, key: str) -> Iterator[str]:
-    if book.kinds[key] == "stage":
-        task = book.task(key)
-        told = [s.meta.get("doubt") for s in book.segments(key)]
-        watched = [k for k in book.followers(key) if book.task(k)["name"] == WATCH]
-        told += [flag for other in watched for flag in book.flags(other)]
-        whose = " ".join(str(w) for w in (task["name"], task["label"]) if w)
-        yield from (f"{whose}: {doubt}" for doubt in dict.fromkeys(told) if doubt)
 
 
 # where it lies
