@@ -6,6 +6,7 @@ it without loading its arrays.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,6 +18,7 @@ import numpy as np
 import xarray as xr
 
 from ionflow.errors import DataError, StoreError
+from ionflow.flags import Flag, Flags, marked
 from ionflow.join import join
 from ionflow.store import Store
 
@@ -78,8 +80,10 @@ def _word(axis: str, value: Any) -> str:
 class Results(Mapping[str, xr.Dataset]):
     """Results of a run by the name of the analysis, each joined over the scan when first used."""
 
-    def __init__(self, store: Store, rows: Sequence[Row], axes: Mapping[str, Sequence[Any]]):
-        self._store, self._rows, self._axes = store, rows, axes
+    def __init__(
+        self, store: Store, rows: Sequence[Row], axes: Mapping[str, Sequence[Any]], flags: Flags
+    ) -> None:
+        self._store, self._rows, self._axes, self._flags = store, rows, axes, flags
         self._joined: dict[str, tuple[int, xr.Dataset]] = {}
 
     def _ready(self, name: str) -> list[Row]:
@@ -91,7 +95,8 @@ class Results(Mapping[str, xr.Dataset]):
             raise self._absent(name)
         if self._joined.get(name, (0, None))[0] != len(rows):
             self._joined[name] = (len(rows), self._join(rows))
-        return self._joined[name][1]
+        # flags may come later than results
+        return marked(self._joined[name][1], self._flags.all(), self._axes)
 
     def _join(self, rows: Sequence[Row]) -> xr.Dataset:
         if not rows[-1].coords:
@@ -153,7 +158,8 @@ class Run:
     ----------
     path : the folder
     rows : its tasks
-    results : name of an analysis → Dataset over the scan's axes, `replica` and the result's dims
+    results : name of an analysis → Dataset over the scan's axes, `replica` and the result's dims,
+        with the coordinate `flag` that says what is wrong with the trajectory behind it
     provenance : what ran where with which versions (`run.json` without its tasks)
     """
 
@@ -166,7 +172,9 @@ class Run:
         self.axes = {axis["name"]: list(axis["values"]) for axis in document.get("axes", ())}
         analyses = [row for row in self.rows if row.kind == "analysis"]
         replicas = list(range(int(document.get("replicas") or 1)))
-        self.results = Results(self.store, analyses, {**self.axes, "replica": replicas})
+        self._flags = Flags(self.store, self.rows)
+        axes = {**self.axes, "replica": replicas}
+        self.results = Results(self.store, analyses, axes, self._flags)
 
     @property
     def name(self) -> str:
@@ -185,6 +193,15 @@ class Run:
     def failures(self) -> dict[str, Any]:
         """Records of failed tasks by key, as they are on disk now."""
         return dict(self.store.failures())
+
+    @property
+    def flags(self) -> tuple[Flag, ...]:
+        """What is wrong with finished trajectories, as it is on disk now.
+
+        Crystallised, phase separated or drifting by the analysis `soundness`; extrapolating by the
+        potential's own word. Results keep all trajectories, and say so in their coordinate `flag`.
+        """
+        return self._flags.all()
 
     @property
     def stages(self) -> list[Row]:
@@ -276,8 +293,8 @@ class Run:
             ("state", state),
             ("results", ", ".join(done) or "none asked for"),
         ]
-        failed = len(self.failures)
-        return [*items, ("failed", f"{failed} tasks")] if failed else items
+        items += [("failed", f"{failed} tasks")] if (failed := len(self.failures)) else []
+        return items + ([("flagged", _flagged(self.flags))] if self.flags else [])
 
     def __repr__(self) -> str:
         lines = [f"  {name:<9} {text}" for name, text in self._summary()]
@@ -290,6 +307,12 @@ class Run:
             for name, text in self._summary()
         )
         return f"<b>ionflow run {escape(self.name)}</b><table>{rows}</table>"
+
+
+def _flagged(flags: Sequence[Flag]) -> str:
+    kinds = Counter(flag.flag for flag in flags)
+    told = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+    return f"{len({flag.key for flag in flags})} trajectories ({told}); see flags"
 
 
 def _matches(have: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:
