@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import dask
@@ -12,6 +13,7 @@ from distributed import LocalCluster as DaskLocalCluster
 
 from ionflow.errors import IonflowError
 from ionflow.machine import cores
+from ionflow.preload import LOGS
 from ionflow.recipe import AddressCluster, LocalCluster
 
 #: One thread a worker, for every library that would start its own.
@@ -36,8 +38,12 @@ _CONFIG: Final[Mapping[str, Any]] = {
 
 
 @contextmanager
-def connect(spec: LocalCluster | AddressCluster) -> Iterator[Client]:
+def connect(spec: LocalCluster | AddressCluster, logs: Path | None = None) -> Iterator[Client]:
     """A client of the cluster that a recipe names, closed on leaving.
+
+    Parameters
+    ----------
+    logs : folder in which local workers write what they print; on their own terminal if None
 
     Raises
     ------
@@ -48,7 +54,7 @@ def connect(spec: LocalCluster | AddressCluster) -> Iterator[Client]:
         if isinstance(spec, AddressCluster):
             yield from _join(spec)
         else:
-            yield from _local(spec)
+            yield from _local(spec, logs)
 
 
 def worker_count(client: Client) -> int:
@@ -62,7 +68,7 @@ def dashboard(client: Client) -> str:
     return str(client.dashboard_link or "")
 
 
-def _local(spec: LocalCluster) -> Iterator[Client]:
+def _local(spec: LocalCluster, logs: Path | None) -> Iterator[Client]:
     memory = f"{spec.memory_limit_GB}GB" if spec.memory_limit_GB else "auto"
     cluster = DaskLocalCluster(
         n_workers=spec.workers or cores(),
@@ -71,6 +77,7 @@ def _local(spec: LocalCluster) -> Iterator[Client]:
         host="127.0.0.1",
         dashboard_address="127.0.0.1:0" if spec.dashboard else None,
         memory_limit=memory,
+        env={LOGS: str(logs)} if logs else {},
         silence_logs=50,  # deaths of workers are reported by the driver, once, with their cause
     )
     with cluster, Client(cluster) as client:
@@ -88,6 +95,15 @@ def _join(spec: AddressCluster) -> Iterator[Client]:
         ) from error
     with client:
         yield client
+
+
+def this_worker() -> dict[str, str]:
+    """Address and name of the worker that this runs on; nothing elsewhere."""
+    try:
+        worker = get_worker()
+    except ValueError:
+        return {}
+    return {"worker": str(worker.address), "name": str(worker.name)}
 
 
 @contextmanager

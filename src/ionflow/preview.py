@@ -13,11 +13,11 @@ from rich.text import Text
 from ionflow.graph import Plan, Task
 from ionflow.plan import StageWork
 from ionflow.recipe import Recipe
+from ionflow.recipe.analyses import WATCH
+from ionflow.space import frames_bytes, size
 from ionflow.store import Store
 
-#: Bytes a coordinate takes in a trajectory once rounded, shuffled and compressed (measured).
-_BYTES_PER_COORDINATE = 1.8
-_BYTES_PER_FRAME = 160.0
+_WATCHED = " (part of every recipe with analyses; `{use: soundness, off: true}` leaves it out)"
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def total(tasks: Iterable[Task], store: Store | None) -> Sum:
         steps=sum(w.total_steps for w in works),
         ps=sum(w.ps(w.total_steps) for w in works),
         frames=sum(w.frames for w in works),
-        bytes=sum(_bytes(w) for w in works),
+        bytes=sum(frames_bytes(w) for w in works),
         done_ps=sum(w.ps(n) for w, n in zip(works, done, strict=True)),
     )
 
@@ -87,27 +87,6 @@ def _analyses(plan: Plan, store: Store | None) -> list[Text]:
     for name in dict.fromkeys(task.name for task in tasks):
         mine = [t for t in tasks if t.name == name]
         done = sum(store.has_result(t.key) for t in mine) if store else 0
-        lines.append(Text(f"{name}: {len(mine)} results, {done} there already"))
+        note = _WATCHED if name == WATCH else ""
+        lines.append(Text(f"{name}: {len(mine)} results, {done} there already{note}"))
     return lines
-
-
-def _bytes(work: StageWork) -> float:
-    per_frame = _BYTES_PER_FRAME
-    if work.stage.record:
-        per_frame += work.atoms * 3 * _BYTES_PER_COORDINATE
-    if work.stage.velocities:
-        per_frame += work.atoms * 3 * 4
-    return work.frames * per_frame
-
-
-def size(count: float) -> str:
-    """Bytes as people say them.
-
-    >>> size(1_600_000_000)
-    '1.6 GB'
-    """
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} TB"

@@ -1,25 +1,25 @@
-"""What runs on a worker: build, advance, seal, analyse. Each writes to the store."""
+"""What runs on a worker: build, advance, seal, analyse.
+
+Each takes tasks, writes to the store and returns an outcome for each of them.
+"""
 
 from __future__ import annotations
 
-import os
-import socket
 import time
-import traceback
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
-from ionflow import health, schema
+from ionflow import health, origin, schema
+from ionflow.attempt import End, Outcome
 from ionflow.cluster import in_this_thread, spread_over_workers
-from ionflow.errors import DataError, PluginError, reason
+from ionflow.errors import PluginError
 from ionflow.graph import Task
 from ionflow.join import join
-from ionflow.kinds import Frame, Segment, Stage, backend
+from ionflow.kinds import Frame, Segment, Stage
 from ionflow.passes import MEMORY_BYTES, Blocks, together
 from ionflow.plan import AnalysisWork, BuildWork, StageWork, segment_seed
 from ionflow.store import State, Store
@@ -28,19 +28,13 @@ if TYPE_CHECKING:
     from ase import Atoms
 
 
-@dataclass(frozen=True)
-class Advance:
-    """What became of one trajectory in one segment: steps committed, or why not."""
-
-    key: str
-    step: int
-    steps: int
-    wall_s: float
-    failure: str = ""
+def build(store: Store, tasks: Sequence[Task]) -> list[Outcome]:
+    """Build starting structures and store them."""
+    return [_built(store, task) for task in tasks]
 
 
-def build(root: Path, task: Task) -> str:
-    """Build a starting structure and store it."""
+def _built(store: Store, task: Task) -> Outcome:
+    started = time.monotonic()
     work: BuildWork = task.payload
     atoms = work.generator.build(np.random.default_rng([work.seed, int(task.key[:15], 16)]))
     if len(atoms) != work.atoms:
@@ -48,55 +42,46 @@ def build(root: Path, task: Task) -> str:
             f"built {len(atoms)} atoms, its composition() says {work.atoms}",
             where=f"generator {work.generator.use}",
         )
-    Store.open(root).write_structure(task.key, atoms)
-    return task.key
+    record = origin.of_structure(store, task, time.monotonic() - started)
+    store.write_structure(task.key, atoms, record)
+    return Outcome(task.key)
 
 
-def advance(root: Path, tasks: Sequence[Task]) -> list[Advance]:
+def advance(store: Store, tasks: Sequence[Task]) -> list[Outcome]:
     """Move a batch of trajectories that stand at the same step through their next segment."""
     started = time.monotonic()
-    store = Store.open(root)
     segment = next_segment(store, tasks)
     systems = [_start(store, task) for task in tasks]
-    tracks = [_Track(task.payload.stage) for task in tasks]
+    tracks = [_Track(_watch(store, task)) for task in tasks]
     work: StageWork = tasks[0].payload
     _follow(work.engine.advance(systems, work.potential, segment), tracks)
     timing = {"wall_s": time.monotonic() - started, "batch": len(tasks)}
     return [
-        _finish(store, task, segment, atoms, track, timing)
+        _ended(store, task, segment, atoms, track, timing)
         for task, atoms, track in zip(tasks, systems, tracks, strict=True)
     ]
 
 
-def seal(root: Path, task: Task) -> str:
-    """Rewrite a finished trajectory for reading."""
-    Store.open(root).seal(task.key)
-    return task.key
+def seal(store: Store, tasks: Sequence[Task]) -> list[Outcome]:
+    """Rewrite finished trajectories for reading."""
+    for task in tasks:
+        store.seal(task.key)
+    return [Outcome(task.key) for task in tasks]
 
 
-@dataclass(frozen=True)
-class Analysed:
-    """What became of one analysis: `failure` is empty if its result is in the store."""
-
-    key: str
-    failure: str = ""
-    traceback: str = ""
-    final: bool = False
-    """The same data would fail again."""
-
-
-def analyse(root: Path, tasks: Sequence[Task]) -> list[Analysed]:
+def analyse(store: Store, tasks: Sequence[Task]) -> list[Outcome]:
     """Run analysers on one trajectory, which they read together, or on results over the scan.
 
     An analyser that fails leaves the results of the others alone.
     """
-    store = Store.open(root)
+    started = time.monotonic()
     work: AnalysisWork = tasks[0].payload
     if work.needs:
         results = [_over_scan(store, task) for task in tasks]
     else:
         results = _on_trajectory(store, tasks)
-    return [_kept(store, task, result) for task, result in zip(tasks, results, strict=True)]
+    wall_s = time.monotonic() - started
+    return [_kept(store, task, result, wall_s) for task, result in zip(tasks, results, strict=True)]
 
 
 def _on_trajectory(store: Store, tasks: Sequence[Task]) -> list[xr.Dataset | Exception]:
@@ -120,18 +105,17 @@ def _over_scan(store: Store, task: Task) -> xr.Dataset | Exception:
         return work.analyser.analyse(*data)
 
 
-def _kept(store: Store, task: Task, result: xr.Dataset | Exception) -> Analysed:
+def _kept(store: Store, task: Task, result: xr.Dataset | Exception, wall_s: float) -> Outcome:
     """Write a result, or say why there is none."""
     try:
         if isinstance(result, Exception):
             raise result
         with in_this_thread():
-            store.write_result(task.key, result.assign_coords(dict(task.coords)))
+            record = origin.of_result(store, task, wall_s)
+            store.write_result(task.key, result.assign_coords(dict(task.coords)), record)
     except Exception as error:  # noqa: BLE001 - an analyser may raise anything; it is reported
-        # as text: an exception of somebody's plugin need not survive the way to the driver
-        trace = "".join(traceback.format_exception(error))
-        return Analysed(task.key, reason(error), trace, isinstance(error, DataError))
-    return Analysed(task.key)
+        return Outcome.of(task.key, error)
+    return Outcome(task.key)
 
 
 def next_segment(store: Store, tasks: Sequence[Task]) -> Segment:
@@ -154,14 +138,22 @@ def next_segment(store: Store, tasks: Sequence[Task]) -> Segment:
 class _Track:
     """The frames of one system, until something is wrong with it."""
 
-    stage: Stage
+    watch: health.Watch
     frames: list[Frame] = field(default_factory=list)
     failure: str = ""
 
     def add(self, frame: Frame) -> None:
         if not self.failure:
-            self.failure = health.fault(frame, self.stage)
+            self.failure = self.watch.fault(frame)
             self.frames.append(frame)
+
+
+def _watch(store: Store, task: Task) -> health.Watch:
+    """What the frames are held against, as it stood at the last commit."""
+    committed = store.segments(task.key)
+    return health.Watch.of(
+        task.payload.stage, committed[-1].meta.get("watch") if committed else None
+    )
 
 
 def _start(store: Store, task: Task) -> Atoms:
@@ -185,20 +177,31 @@ def _follow(batches: Iterable[Sequence[Frame]], tracks: Sequence[_Track]) -> Non
             return
 
 
+def _ended(
+    store: Store, task: Task, segment: Segment, atoms: Atoms, track: _Track, timing: dict[str, Any]
+) -> Outcome:
+    try:
+        return _finish(store, task, segment, atoms, track, timing)
+    except Exception as error:  # noqa: BLE001 - the others of the batch are to be committed
+        return Outcome.of(task.key, error)
+
+
 def _finish(
     store: Store, task: Task, segment: Segment, atoms: Atoms, track: _Track, timing: dict[str, Any]
-) -> Advance:
-    failure = track.failure or health.state_fault(atoms, track.stage)
+) -> Outcome:
+    failure = track.failure or health.state_fault(atoms)
     if failure:
-        return Advance(task.key, segment.first_step, 0, timing["wall_s"], failure)
+        return Outcome(
+            task.key, End.HOPELESS, segment.first_step, wall_s=timing["wall_s"], reason=failure
+        )
     _complete(track, segment, task)
     work: StageWork = task.payload
     meta = {
+        **origin.of_segment(store, task, timing["wall_s"]),
         **timing,
-        "host": socket.gethostname(),
-        "pid": os.getpid(),
         "atoms": len(atoms),
-        **backend(work.potential, work.engine),
+        "watch": track.watch.record(),
+        "doubt": health.doubt(work.potential, atoms, segment),
     }
     store.commit_segment(
         task.key,
@@ -210,7 +213,7 @@ def _finish(
         meta,
     )
     steps = segment.last_step - segment.first_step
-    return Advance(task.key, segment.last_step, steps, timing["wall_s"])
+    return Outcome(task.key, End.DONE, segment.last_step, steps, timing["wall_s"])
 
 
 def _complete(track: _Track, segment: Segment, task: Task) -> None:

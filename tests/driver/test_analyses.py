@@ -12,6 +12,7 @@ from distributed import Client, LocalCluster, get_task_stream
 
 import ionflow
 from ionflow import Analyser, steps
+from ionflow.attempt import End
 from ionflow.errors import DataError
 from ionflow.graph import Task
 from ionflow.passes import running
@@ -81,7 +82,7 @@ def bare(whole: Path, tmp_path: Path) -> tuple[Path, list[Task]]:
 
 def test_what_is_read_together_is_what_each_would_read(whole, bare) -> None:
     root, tasks = bare
-    assert [r.failure for r in steps.analyse(root, tasks)] == [""] * len(tasks)
+    assert [r.reason for r in steps.analyse(Store.open(root), tasks)] == [""] * len(tasks)
     together, before = Store.open(root), Store.open(whole)
     for task in tasks:
         xr.testing.assert_identical(together.read_result(task.key), before.read_result(task.key))
@@ -110,11 +111,11 @@ def test_a_result_over_the_scan_is_joined_already(bare) -> None:
 def test_one_that_fails_leaves_the_results_of_the_others(bare, analyser, told) -> None:
     root, tasks = bare
     tasks[1] = replace(tasks[1], payload=replace(tasks[1].payload, analyser=analyser))
-    outcomes = steps.analyse(root, tasks)
-    assert told in outcomes[1].failure
+    outcomes = steps.analyse(Store.open(root), tasks)
+    assert told in outcomes[1].reason
     assert "Traceback" in outcomes[1].traceback
-    assert [bool(outcome.failure) for outcome in outcomes] == [False, True, False, False]
-    assert outcomes[1].final == isinstance(analyser, Unsuited)
+    assert [bool(outcome.reason) for outcome in outcomes] == [False, True, False, False]
+    assert (outcomes[1].end is End.HOPELESS) == isinstance(analyser, Unsuited)
     store = Store.open(root)
     assert [store.has_result(task.key) for task in tasks] == [True, False, True, True]
 
@@ -133,8 +134,8 @@ def test_a_large_trajectory_is_read_by_all_workers(whole, bare, monkeypatch) -> 
         Client(cluster) as client,
         get_task_stream(client) as stream,
     ):
-        outcomes = client.submit(steps.analyse, root, tasks, pure=False).result()
-    assert [outcome.failure for outcome in outcomes] == [""] * len(tasks)
+        outcomes = client.submit(steps.analyse, Store.open(root), tasks, pure=False).result()
+    assert [outcome.reason for outcome in outcomes] == [""] * len(tasks)
     assert len({task["worker"] for task in stream.data}) == 2
     spread, before = Store.open(root), Store.open(whole)
     for task in tasks:

@@ -53,7 +53,8 @@ def test_a_recipe_becomes_results_over_the_scan(finished):
     for axis in ("A", "temperature_K", "replica", "species"):
         assert axis in diffusion.dims
     assert diffusion["diffusion_coefficient"].attrs["units"] == "cm^2/s"
-    assert set(run.results) == {"rdf", "msd", "diffusion", "conductivity", "arrhenius"}
+    asked = {"rdf", "msd", "diffusion", "conductivity", "arrhenius"}
+    assert set(run.results) == asked | {"soundness"}
     assert not run.failures
 
 

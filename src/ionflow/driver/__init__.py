@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from rich.console import Console
 
+from ionflow import space
 from ionflow.cluster import connect, dashboard, worker_count
 from ionflow.driver.dispatch import Driver
+from ionflow.driver.invocations import ending_of
 from ionflow.driver.ledger import Ledger
-from ionflow.driver.live import Progress, clock, watch
+from ionflow.driver.live import Plain, Progress, clock, watch
 from ionflow.driver.provenance import Journal
+from ionflow.driver.signals import stopped_by_signals
 from ionflow.errors import InterruptedRunError
 from ionflow.graph import Plan
 from ionflow.kinds import Plugin, backend
 from ionflow.plan import plan as make_plan
+from ionflow.preload import TOPIC
 from ionflow.recipe import Recipe, read, to_yaml
 from ionflow.registry import Registry, load
 from ionflow.store import Store
@@ -59,7 +59,7 @@ def run(
     recipe = read(source, registry or load(), scale=scale, overrides=overrides)
     plan = make_plan(recipe)
     store = Store.create(Path(out) if out else Path("runs") / recipe.name)
-    with store.hold():
+    with store.hold(waiting=lambda text: _say(console, text)):
         if retry_failed:
             for key in list(store.failures()):
                 store.clear_failure(key)
@@ -70,72 +70,84 @@ def run(
 def _run(recipe: Recipe, plan: Plan, store: Store, console: Console) -> None:
     journal = Journal(store, recipe, plan)
     store.write_text("recipe.yaml", to_yaml(recipe.resolved))
+    _recover(plan, store, console)
     ledger = Ledger(plan, store, journal.replace)
     if not ledger.open():
         journal.update(0.0)
-        console.print(_nothing_to_do(ledger), highlight=False, soft_wrap=True)
+        _say(console, _nothing_to_do(ledger))
         return
+    space.check(plan, store)
     _header(recipe, plan, ledger, console)
-    _drive(recipe, plan, ledger, journal, console)
+    with journal.ended():
+        _drive(recipe, plan, ledger, journal, console)
+
+
+def _recover(plan: Plan, store: Store, console: Console) -> None:
+    """Put aside what is damaged at the end of a trajectory, and say so."""
+    for task in plan.of("stage"):
+        for warning in store.recover(task.key):
+            _say(console, f"WARNING  {task.label}  {task.name}: {warning}")
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text, highlight=False, soft_wrap=True, markup=False)
 
 
 def _drive(recipe: Recipe, plan: Plan, ledger: Ledger, journal: Journal, console: Console) -> None:
     started = time.monotonic()
-    with connect(recipe.cluster) as client:
+    with connect(recipe.cluster, _logs(ledger.store)) as client:
         slots = worker_count(client)
         journal.begin(slots)
         where = f"; dashboard {link}" if (link := dashboard(client)) else ""
-        console.print(f"{slots} worker{'s' * (slots > 1)}{where}", highlight=False)
+        _say(console, f"{slots} worker{'s' * (slots > 1)}{where}")
         with watch(console, Progress(plan, ledger.store)) as listener:
-            driver = Driver(ledger, client, listener)
-            with _stopping(driver, console):
+            client.subscribe_topic(TOPIC, _warned(listener))
+            limit_s = recipe.cluster.hang_limit_min * 60
+            driver = Driver(ledger, client, listener, limit_s)
+            with stopped_by_signals(driver, listener.said):
                 driver.follow(slots, lambda: journal.keep(time.monotonic() - started))
     wall_s = time.monotonic() - started
-    journal.update(wall_s, finished=not driver.stopping)
+    journal.end("interrupted" if driver.stopping else ending_of(len(ledger.failed)))
     if driver.stopping:
         raise InterruptedRunError("interrupted", hint="Run the same command again to go on")
     _write_report(ledger.store, console)
     _footer(ledger, wall_s, console)
 
 
-@contextmanager
-def _stopping(driver: Driver, console: Console) -> Iterator[None]:
-    """Ctrl-C or SIGTERM once: stop at the next commit; twice: at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
+def _logs(store: Store) -> Path:
+    folder = store.root / "logs"
+    folder.mkdir(exist_ok=True)
+    return folder
 
-    def stop(number: int, frame: FrameType | None) -> None:
-        if driver.stopping:
-            raise KeyboardInterrupt
-        driver.stop()
-        console.print("stopping at the next commit; once more to stop at once", highlight=False)
 
-    before = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def _warned(listener: Plain) -> Callable[[tuple[Any, str]], None]:
+    """Tells a warning of the workers, once however many say it."""
+    known: set[str] = set()
+
+    def tell(event: tuple[Any, str]) -> None:
+        if event[1] not in known:
+            known.add(event[1])
+            listener.said(f"a worker warns: {event[1]}")
+
+    return tell
 
 
 def _write_report(store: Store, console: Console) -> None:
     from ionflow.report import write
 
-    console.print(f"report: {write(store.root)}", highlight=False, soft_wrap=True)
+    _say(console, f"report: {write(store.root)}")
 
 
 def _header(recipe: Recipe, plan: Plan, ledger: Ledger, console: Console) -> None:
     store, stages = ledger.store, plan.of("stage")
     asked = sum(t.payload.ps(t.steps) for t in stages)
     done = sum(t.payload.ps(min(store.progress(t.key), t.steps)) for t in stages)
-    console.print(
+    _say(
+        console,
         f"{recipe.name}, scale {recipe.scale or 'none'}: {len(stages)} stages, {done:.4g} of "
         f"{asked:.4g} ps done, {len(ledger.open())} of {len(plan)} tasks to do, in {store.root}",
-        highlight=False,
-        soft_wrap=True,
     )
-    console.print(_backend(recipe), highlight=False, soft_wrap=True)
+    _say(console, _backend(recipe))
 
 
 def _backend(recipe: Recipe) -> str:
@@ -165,7 +177,7 @@ def _footer(ledger: Ledger, wall_s: float, console: Console) -> None:
     text = f"{len(ledger.done)} tasks done in {clock(wall_s)}"
     if ledger.failed:
         text += f", {len(ledger.failed)} failed, {len(ledger.lost())} could not start for that"
-    console.print(text, highlight=False)
+    _say(console, text)
 
 
 __all__ = ["run"]

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import traceback
-from collections import Counter
-from collections.abc import Callable, Iterable
-from pathlib import Path
+import time
+from asyncio import CancelledError
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 
-from distributed import Client, Future, as_completed
-from distributed.scheduler import KilledWorker
+from distributed import Client, wait
 
-from ionflow import steps
+from ionflow import attempt, steps
+from ionflow.attempt import End, Outcome, Verb
+from ionflow.cluster import worker_count
 from ionflow.driver.ledger import Ledger
-from ionflow.driver.provenance import now
-from ionflow.errors import reason
+from ionflow.driver.running import Running, new_token
+from ionflow.driver.trials import Trials
+from ionflow.errors import InterruptedRunError, OutOfSpaceError, TakenOverError
 from ionflow.graph import Task
 from ionflow.kinds import Engine
 from ionflow.plan import StageWork
 
-#: Attempts without a new committed segment (or a result) after which a task counts as failed.
-ATTEMPTS = 2
+_TURN_S = 1.0
+_COUNT_EVERY_S = 10.0
 
 
 class Listener(Protocol):
@@ -38,6 +40,9 @@ class Listener(Protocol):
     def retried(self, task: Task, reason: str) -> None:
         """A task is tried once more."""
 
+    def said(self, text: str) -> None:
+        """Something that the user should know."""
+
 
 class Driver:
     """Brings a plan to its end on a cluster; truth is in the store.
@@ -47,79 +52,127 @@ class Driver:
     ledger : what to do, what is done
     client : the cluster
     listener : told of progress
+    hang_limit_s : an attempt that takes longer counts as hung; its worker is restarted
     """
 
     def __init__(
-        self,
-        ledger: Ledger,
-        client: Client,
-        listener: Listener,
+        self, ledger: Ledger, client: Client, listener: Listener, hang_limit_s: float = 4 * 3600.0
     ) -> None:
         self.ledger, self.store = ledger, ledger.store
         self.client, self.listener = client, listener
-        self.running: dict[str, tuple[str, ...]] = {}  # future's key -> keys of its tasks
-        self.attempts: Counter[str] = Counter()
+        self.hang_limit_s = hang_limit_s
+        self.running: dict[str, Running] = {}
+        self.trials = Trials(ledger, listener)
+        self.halted: OutOfSpaceError | None = None
         self.stopping = False
         self._batches: dict[tuple[Engine, int], int] = {}
+        self._slots, self._counted = 1, 0.0
 
     def follow(self, slots: int, tick: Callable[[], None] = lambda: None) -> None:
-        """Run until nothing is ready or running, at most `slots` at once; `tick` after each."""
-        queue = as_completed()
-        self._fill(queue, slots)
-        for future in queue:
-            self._settle(future, self.running.pop(str(future.key)))
-            self._fill(queue, slots)
-            tick()
+        """Run until nothing is ready or running, at most as many at once as there are workers.
+
+        `tick` is called about every second.
+
+        Raises
+        ------
+        OutOfSpaceError
+            When the disk is full, after what ran has come to its end.
+        TakenOverError
+            When another driver has taken the run folder over.
+        InterruptedRunError
+            When the scheduler is gone.
+        """
+        self._slots, self._counted = slots, time.monotonic()
+        self._fill()
+        while self.running:
+            self._turn()
+            with self._halting():
+                tick()
+        if self.halted:
+            raise self.halted
 
     def stop(self) -> None:
         """Submit nothing more; what runs comes to its next commit."""
         self.stopping = True
 
-    def _fill(self, queue: Any, slots: int) -> None:
-        while not self.stopping and len(self.running) < slots:
-            busy = {key for keys in self.running.values() for key in keys}
-            ready = self.ledger.ready(busy)
-            if not ready:
-                return
-            queue.add(self._submit(ready))
+    def _turn(self) -> None:
+        with suppress(TimeoutError, CancelledError):
+            futures = [run.future for run in self.running.values()]
+            wait(futures, timeout=_TURN_S, return_when="FIRST_COMPLETED")
+        for run in [r for r in self.running.values() if r.future.done()]:
+            del self.running[run.token]
+            with self._halting():
+                self._settle(run)
+        self._check_connection()
+        self.store.check_held()
+        for run in list(self._hung()):
+            self._restart(run)
+        self._fill()
+
+    def _halting(self) -> suppress:
+        """A full disk ends the run, not the driver: what runs elsewhere is still followed."""
+        return _Halting(self)
+
+    def halt(self, error: OutOfSpaceError) -> None:
+        """Submit nothing more, and raise this in the end."""
+        self.stop()
+        self.halted = self.halted or error
 
     # -- submitting -------------------------------------------------------------------------
 
-    def _submit(self, ready: list[Task]) -> Future[Any]:
-        first, root = ready[0], self.store.root
-        batch = [first]
-        if first.kind == "structure":
-            future = self._send(steps.build, root, first)
-        elif first.kind == "analysis":
-            batch = self._analyses(ready)
-            future = self._send(steps.analyse, root, batch)
-        elif self.store.progress(first.key) >= first.steps:
-            future = self._send(steps.seal, root, first)
-        else:
-            batch = self._companions(ready)
-            future = self._send(steps.advance, root, batch)
-        self.running[str(future.key)] = tuple(task.key for task in batch)
-        return future
+    def _fill(self) -> None:
+        while not self.stopping and len(self.running) < self._count():
+            busy = {key for run in self.running.values() for key in run.keys}
+            ready = self.ledger.ready(busy)
+            if not ready:
+                return
+            self._submit(*self._next(ready))
 
-    def _send(self, verb: Callable[..., Any], root: Path, what: Any) -> Future[Any]:
-        return self.client.submit(verb, root, what, pure=False, retries=0)
+    def _count(self) -> int:
+        """How many tasks the cluster runs at once; workers come and go."""
+        if time.monotonic() - self._counted > _COUNT_EVERY_S:
+            self._slots, self._counted = worker_count(self.client), time.monotonic()
+        return self._slots
+
+    def _next(self, ready: list[Task]) -> tuple[Verb, Sequence[Task]]:
+        first = ready[0]
+        if first.kind == "structure":
+            return steps.build, [first]
+        if first.kind == "analysis":
+            return steps.analyse, self._analyses(ready)
+        if self.store.progress(first.key) >= first.steps:
+            return steps.seal, [first]
+        return steps.advance, self._companions(ready)
+
+    def _submit(self, verb: Verb, tasks: Sequence[Task]) -> None:
+        progress = {t.key: self.store.progress(t.key) for t in tasks if t.kind == "stage"}
+        token = new_token()
+        what = (verb, self.store, tasks, token)
+        future = self.client.submit(attempt.attempt, *what, pure=False, retries=0)
+        self.running[token] = Running(token, verb, tasks, progress, future)
 
     def _companions(self, ready: list[Task]) -> list[Task]:
-        """Trajectories that one call of the engine can take together with the first."""
+        """Trajectories that one call of the engine can take together with the first.
+
+        Each alone where that has failed: the fault may be of one of them.
+        """
         first = ready[0]
-        like = [t for t in ready if t.kind == "stage" and self._alike(t) == self._alike(first)]
+        if self.trials.tried(first):
+            return [first]
+        stages = [t for t in ready if t.kind == "stage" and not self.trials.tried(t)]
+        like = [t for t in stages if self._alike(t) == self._alike(first)]
         return like[: self._batch(first.payload)]
 
     def _analyses(self, ready: list[Task]) -> list[Task]:
         """Analyses that read the same trajectory, at once; each alone where that has failed."""
         first = ready[0]
-        alone = first.payload.needs or self.attempts[first.key]
+        alone = first.payload.needs or self.trials.tried(first)
         return [first] if alone else [t for t in ready if self._reads_like(t, first)]
 
     def _reads_like(self, task: Task, first: Task) -> bool:
         same = task.kind == "analysis" and task.inputs == first.inputs
         settled = same and task.payload.first_step == first.payload.first_step
-        return settled and not task.payload.needs and not self.attempts[task.key]
+        return settled and not task.payload.needs and not self.trials.tried(task)
 
     def _alike(self, task: Task) -> tuple[Any, ...]:
         work: StageWork = task.payload
@@ -140,66 +193,60 @@ class Driver:
 
     # -- settling ---------------------------------------------------------------------------
 
-    def _settle(self, future: Future[Any], keys: Iterable[str]) -> None:
-        tasks = [self.ledger.tasks[key] for key in keys]
-        if future.status != "finished":
-            self._judge(tasks, future)
-        elif isinstance(future.result(), list):
-            for outcome in future.result():
-                self._judged(self.ledger.tasks[outcome.key], outcome)
+    def _settle(self, run: Running) -> None:
+        status = run.future.status
+        if status == "finished":
+            for outcome in run.future.result():
+                self._judge(run, outcome)
+        elif status == "error":
+            self.trials.died(run, run.future.exception())
+        # cancelled: the scheduler was gone for a while, and the tasks are ready again
+        run.forget(self.store)
+
+    def _judge(self, run: Running, outcome: Outcome) -> None:
+        task = self.ledger.tasks[outcome.key]
+        if outcome.end is End.NO_SPACE:
+            self.halt(OutOfSpaceError(outcome.reason))
+        elif outcome.end is End.FENCED:
+            raise TakenOverError(outcome.reason)
+        elif outcome.end is End.DONE and run.verb is steps.advance:
+            self.trials.advanced(task, outcome)
+        elif outcome.end is End.DONE:
+            self.trials.finished(task)
         else:
-            self._finished(tasks[0])
+            self.trials.failed(run, task, outcome)
 
-    def _judged(self, task: Task, outcome: steps.Advance | steps.Analysed) -> None:
-        if isinstance(outcome, steps.Advance):
-            self._advanced(task, outcome)
-        elif outcome.final:
-            self._give_up(task, outcome.failure, outcome.traceback)
-        elif outcome.failure:
-            self._once_more(task, outcome.failure, outcome.traceback)
-        else:
-            self._finished(task)
+    # -- what goes wrong elsewhere ----------------------------------------------------------
 
-    def _advanced(self, task: Task, outcome: steps.Advance) -> None:
-        if outcome.failure:
-            self._give_up(task, outcome.failure)
-            return
-        self.attempts[task.key] = 0
-        self.listener.advanced(task, outcome.step, outcome.steps, outcome.wall_s)
+    def _hung(self) -> Iterator[Running]:
+        limit = self.hang_limit_s
+        return (r for r in list(self.running.values()) if r.took_s(self.store) > limit)
 
-    def _finished(self, task: Task) -> None:
-        self.ledger.done.add(task.key)
-        self.listener.finished(task)
+    def _restart(self, run: Running) -> None:
+        """Restart the worker of an attempt that does not end."""
+        del self.running[run.token]
+        worker = (run.who(self.store) or {}).get("worker")
+        run.future.cancel(force=True)
+        if worker:
+            self.client.restart_workers([worker], timeout=60, raise_for_error=False)
+        self.trials.hung(run, self.hang_limit_s)
+        run.forget(self.store)
 
-    def _judge(self, tasks: list[Task], future: Future[Any]) -> None:
-        """An exception, or a worker's death: once more, unless it was the second time."""
-        error = future.exception()
-        trace = "".join(traceback.format_exception(error))
-        for task in tasks:
-            self._once_more(task, _reason(error), trace)
-
-    def _once_more(self, task: Task, why: str, trace: str) -> None:
-        self.attempts[task.key] += 1
-        if self.attempts[task.key] >= ATTEMPTS:
-            self._give_up(task, why, trace)
-        else:
-            self.listener.retried(task, why)
-
-    def _give_up(self, task: Task, reason: str, trace: str = "") -> None:
-        self.ledger.failed[task.key] = reason
-        record = {
-            "label": task.label,
-            "kind": task.kind,
-            "name": task.name,
-            "reason": reason,
-            "traceback": trace,
-            "when": now(),
-        }
-        self.store.record_failure(task.key, record)
-        self.listener.failed(task, reason)
+    def _check_connection(self) -> None:
+        if self.client.status not in ("running", "connecting"):
+            raise InterruptedRunError(
+                "the Dask scheduler is gone",
+                hint="What was committed is there; run the same command again when it is back",
+            )
 
 
-def _reason(error: BaseException | None) -> str:
-    if isinstance(error, KilledWorker):
-        return "its worker died (out of memory, or killed)"
-    return reason(error)
+class _Halting(suppress):
+    def __init__(self, driver: Driver) -> None:
+        super().__init__(OutOfSpaceError)
+        self._driver = driver
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> bool:
+        if isinstance(error, OutOfSpaceError):
+            self._driver.halt(error)
+            return True
+        return False

@@ -107,6 +107,10 @@ class Plain:
         """One line with the reason."""
         self._line(f"once more  {task.label}  {task.name}: {reason}")
 
+    def said(self, text: str) -> None:
+        """One line."""
+        self._line(text)
+
     def _line(self, text: str) -> None:
         self.console.print(Text(text), soft_wrap=True, highlight=False)
 

@@ -17,7 +17,14 @@ def _reachable(address: str) -> str:
     return address
 
 
-class LocalCluster(Parameters):
+class _Patience(Parameters):
+    """How long a task may take."""
+
+    hang_limit_min: float = Field(240.0, gt=0)
+    """A task that takes longer counts as hung: its worker is restarted, the task tried again."""
+
+
+class LocalCluster(_Patience):
     """Processes on this machine, one thread each."""
 
     use: Literal["local"] = "local"
@@ -33,7 +40,7 @@ class LocalCluster(Parameters):
     """Dask's dashboard, on 127.0.0.1."""
 
 
-class AddressCluster(Parameters):
+class AddressCluster(_Patience):
     """A Dask scheduler that is already running."""
 
     use: Literal["address"] = "address"
