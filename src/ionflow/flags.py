@@ -25,6 +25,8 @@ _VERDICTS = {
 }
 EXTRAPOLATING = "extrapolating"
 UNKNOWN = "not known"
+#: Not "", which `join` takes for a text that is not known and fills from what lies beside it.
+NONE = "none"
 
 
 class Task(Protocol):
@@ -115,15 +117,15 @@ class Flags:
 def marked(dataset: xr.Dataset, flags: Sequence[Flag], axes: Mapping[str, Any]) -> xr.Dataset:
     """A result with the coordinate `flag` over those axes of the scan that it has.
 
-    It holds "" where nothing is wrong, else such as "crystallised; extrapolating". Where a result
-    is made from several trajectories, it has the flags of all.
+    It holds "none" where nothing is flagged, else such as "crystallised; extrapolating". Where a
+    result is made from several trajectories, it has the flags of all.
     """
     dims = [axis for axis in axes if axis in dataset.dims]
     words = np.empty([dataset.sizes[dim] for dim in dims], dtype=object)
     for place in np.ndindex(words.shape):
         at = {dim: dataset[dim].values[i] for dim, i in zip(dims, place, strict=True)}
         here = [f.flag for f in flags if _lies(f, at) and _lies(f, _scalars(dataset, axes))]
-        words[place] = "; ".join(dict.fromkeys(here))
+        words[place] = "; ".join(dict.fromkeys(here)) or NONE
     name = "what is wrong with the trajectories behind this; see Run.flags"
     return dataset.assign_coords(flag=(dims, words.astype(str), {"units": "1", "long_name": name}))
 

@@ -27,6 +27,7 @@ from ionflow.plot.structure import (
     density,
     invariants,
     rdf,
+    soundness,
     structure_factor,
     tetrahedra,
 )
@@ -53,6 +54,7 @@ __all__ = [
     "rdf",
     "residence",
     "residence_times",
+    "soundness",
     "structure_factor",
     "tetrahedra",
     "transference",

@@ -57,6 +57,24 @@ def structure_factor(data: xr.Dataset, ax: Axes | None = None, *, weight: str = 
     return axes
 
 
+def soundness(data: xr.Dataset, ax: Axes | None = None) -> Axes:
+    """Bragg peaks and long waves over their bounds (1), trajectory by trajectory, of `soundness`.
+
+    What lies above 1 is a crystal, or phases that have separated.
+    """
+    need(data, "bragg_ratio", "S_long", of="soundness")
+    axes = axes_of(ax)
+    bragg = data["bragg_ratio"] / data["bragg_bound"]
+    waves = (data["S_long"] / data["S_long_bound"]).max("component")
+    for name, ratio in (("Bragg peak", bragg), ("longest waves", waves)):
+        values = np.ravel(ratio.values)
+        axes.plot(np.arange(1, len(values) + 1), values, "o", label=name)
+    axes.axhline(1, color="0.8", lw=0.8, zorder=0)
+    axes.set(xlabel="trajectory", ylabel="of its bound", yscale="log")
+    axes.legend()
+    return axes
+
+
 def density(data: xr.Dataset, ax: Axes | None = None, *, quantity: str = "mass_density") -> Axes:
     """Density or another average over the scan, of results of `density`.
 
