@@ -1,0 +1,124 @@
+"""A whole run in one process: the real driver, a cluster that is this very thread.
+
+Every call that changes the disk then comes in the same order each time, so that "the n-th" means
+the same in every run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import dask
+import zarr
+from rich.console import Console
+
+import ionflow
+from tiny_recipe import tiny
+
+
+class Here:
+    """As much of Dask's client as the driver uses; what is submitted is done at once."""
+
+    status, dashboard_link = "running", ""
+
+    def submit(self, act: Callable[..., Any], *args: Any, **_: Any) -> Done:
+        """Do it."""
+        return Done(act(*args))
+
+    def nthreads(self) -> dict[str, int]:
+        """One worker of one thread."""
+        return {"here": 1}
+
+    def subscribe_topic(self, *_: Any) -> None:
+        """No worker says anything."""
+
+
+class Done:
+    """A future whose result is there."""
+
+    status, key = "finished", "done"
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def done(self) -> bool:
+        """It is."""
+        return True
+
+    def result(self) -> Any:
+        """What came out."""
+        return self.value
+
+
+@contextmanager
+def in_one_thread() -> Iterator[None]:
+    """The driver works without a cluster, and zarr writes one file after the other."""
+
+    @contextmanager
+    def here(*_: Any) -> Iterator[Here]:
+        yield Here()
+
+    with (
+        mock.patch("ionflow.driver.connect", here),
+        mock.patch("ionflow.driver.dispatch.wait", lambda *_, **__: None),
+        mock.patch("ionflow.store.hold._BEAT_S", 1e6),
+        dask.config.set(scheduler="synchronous"),
+        zarr.config.set({"async.concurrency": 1, "threading.max_workers": 1}),
+    ):
+        yield
+
+
+def smallest(**changes: Any) -> dict[str, Any]:
+    """One material, one stage of two segments, one analysis: everything once."""
+    production = {
+        "ensemble": "nvt", "temperature_K": 1500, "duration_ps": 0.02, "record": True,
+        "frame_ps": 0.002, "segment_ps": 0.01, "max_temperature_K": 20000,
+    }  # fmt: skip
+    recipe = tiny(
+        name="smallest",
+        scan={},
+        protocol={"production": production},
+        analyses=["msd", {"use": "soundness", "off": True}],
+    )
+    return {**recipe, **changes}
+
+
+def run(out: Path, recipe: dict[str, Any] | None = None, **how: Any) -> str:
+    """Run it; what the console showed, also if an error ends it (then in its notes)."""
+    text = io.StringIO()
+    try:
+        with in_one_thread():
+            ionflow.run(recipe or smallest(), out=out, console=Console(file=text, width=200), **how)
+    except BaseException as error:
+        error.add_note(text.getvalue())
+        raise
+    return text.getvalue()
+
+
+#: What must not depend on what went wrong on the way.
+DATA = ("trajectories/*/trajectory.zarr/**/*", "trajectories/*/states/*", "analyses/*.zarr/**/*")
+
+
+def data_of(out: Path) -> dict[str, str]:
+    """SHA-256 of every file that holds data, by its path in the run folder."""
+    paths = sorted(path for pattern in DATA for path in out.glob(pattern) if path.is_file())
+    files = {path.relative_to(out).as_posix(): _digest(path.read_bytes()) for path in paths}
+    return files | {path.name: _structure(path) for path in out.glob("structures/*.zarr.zip")}
+
+
+def _structure(path: Path) -> str:
+    # its head says when it was made
+    with zipfile.ZipFile(path) as archive:
+        names = [name for name in archive.namelist() if name.startswith("state/")]
+        return _digest(*(name.encode() + archive.read(name) for name in names))
+
+
+def _digest(*parts: bytes) -> str:
+    return hashlib.sha256(b"".join(parts)).hexdigest()
