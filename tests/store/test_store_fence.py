@@ -15,7 +15,7 @@ import xarray as xr
 from salt import KEY, Salt
 
 from ionflow.errors import TakenOverError
-from ionflow.store import Store, hold, results, sealed, writer
+from ionflow.store import Store, hold, results, sealing, writer
 
 OTHER = "cd" * 32
 ZOMBIE = """
@@ -108,8 +108,8 @@ class TakenOver(BaseException):
 
 # every call that could change what others see, at the moment when it is about to happen
 MOMENTS = [
-    (writer, "link"), (writer.os, "replace"), (writer, "move"), (sealed, "move"),
-    (results, "move"), (writer.os, "fsync"), (writer, "sync_folder"),
+    (writer, "link"), (writer.os, "replace"), (writer, "move"), (sealing, "move"),
+    (results, "move"), (sealing, "sync_tree"), (results, "sync_tree"), (writer, "sync_folder"),
 ]  # fmt: skip
 
 

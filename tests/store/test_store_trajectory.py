@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 import tracemalloc
 import warnings
 
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from salt import Salt
 
 from ionflow.errors import StoreError
-from ionflow.store import REACH_ANGSTROM, SegmentExists, Store, arrays, round_positions
+from ionflow.store import REACH_ANGSTROM, SegmentExists, State, Store, arrays, round_positions
 
 
 def commit(store: Store, salt: Salt, *indices: int) -> None:
@@ -159,6 +160,8 @@ def test_more_frames_and_atoms_than_a_chunk(store: Store, key, monkeypatch) -> N
 
 def test_sealing_holds_a_shard_in_memory_not_the_trajectory(store: Store, key, monkeypatch) -> None:
     monkeypatch.setattr(arrays, "_SHARD_BYTES", 2**18)
+    Salt().commit(store, 0, "cd" * 32)
+    store.seal("cd" * 32)  # what is imported now is not counted
     salt = Salt(repeat=3, frames=200)
     commit(store, salt, *range(12))
     size = store.trajectory(key)["positions"].nbytes
@@ -266,3 +269,98 @@ def test_rounding_is_absolute_and_idempotent(values: list[float]) -> None:
 def test_positions_that_float32_cannot_hold_to_the_step_are_refused(value: float) -> None:
     with pytest.raises(StoreError, match="16384"):
         round_positions([0.0, value])
+
+
+def test_of_many_states_a_few_are_kept_and_the_last_of_each_sealing(store: Store, key) -> None:
+    salt = Salt(frames=1, record=False)
+    commit(store, salt, *range(10))
+    store.seal(key)
+    commit(store, salt, *range(10, 23))
+    store.seal(key)
+    steps = [int(path.name.split(".")[0]) for path in store_states(store, key)]
+    assert {100, 230} < set(steps)
+    assert 4 <= len(steps) <= 9
+    for step in steps:
+        assert store.read_state(key, step) == salt.state(step // 10 - 1)
+    assert store.read_state(key) == salt.state(22)
+    with pytest.raises(StoreError, match=r"step 10 was not kept.*kept are steps .*230"):
+        store.read_state(key, 10)
+    assert store.verify(deep=True) == []
+    missing = store_states(store, key)[0]
+    missing.unlink()
+    assert [problem.path for problem in store.verify()] == [missing]
+
+
+def store_states(store: Store, key: str):
+    return sorted((store.root / "trajectories" / key / "states").iterdir())
+
+
+def test_states_take_a_quarter_of_the_frames_at_most(store: Store, key) -> None:
+    salt = Salt(frames=40)
+    commit(store, salt, *range(40))
+    store.seal(key)
+    states = store_states(store, key)
+    frames = [path for path in store.trajectory_path(key).rglob("*") if path.is_file()]
+    share = sum(p.stat().st_size for p in states) / sum(p.stat().st_size for p in frames)
+    assert 0.1 < share <= 0.26
+    assert len(states) < 40
+
+
+def chain(store: Store, salt: Salt, key: str, *indices: int) -> None:
+    for index in indices:
+        start = salt.state(index - 1) if index else State.from_atoms(salt.start, 0)
+        span = index * salt.length, (index + 1) * salt.length
+        store.commit_segment(
+            key, index, *span, salt.dataset(index), salt.state(index), {}, start=start
+        )
+
+
+def test_a_segment_that_starts_from_another_state_is_refused(store: Store, salt, key) -> None:
+    chain(store, salt, key, 0, 1)
+    with pytest.raises(StoreError, match="another state at step 100"):
+        store.commit_segment(
+            key, 2, 100, 150, salt.dataset(2), salt.state(2), {}, start=salt.state(0)
+        )
+    chain(store, salt, key, 2)
+    store.seal(key)
+    chain(store, salt, key, 3)
+    assert salt.agrees(store, 4)
+    ends = [info.to_state for info in store.segments(key)]
+    assert [info.from_state for info in store.segments(key)][1:] == ends[:-1]
+    assert ends == [salt.state(index).digest() for index in range(4)]
+
+
+def test_a_segment_of_another_chain_is_not_joined(store: Store, salt, key, tmp_path) -> None:
+    chain(store, salt, key, 0, 1, 2)
+    other = Store.create(tmp_path / "other")
+    foreign = Salt(repeat=2, every=10)
+    foreign.atoms = lambda index: salt.atoms(index + 100)
+    chain(other, foreign, key, 0, 1)
+    name = f"trajectories/{key}/segments/000001.zarr.zip"
+    shutil.copy(other.root / name, store.root / name)
+    with pytest.raises(StoreError, match="another state at step 50"):
+        Store.open(store.root).trajectory(key)
+    assert [p.path for p in Store.open(store.root).verify()] == [store.root / name]
+    said = Store.open(store.root).recover(key)
+    assert len(said) == 1
+    assert "segment 1 to 2 moved to" in said[0]
+    chain(store, salt, key, 1, 2)
+    assert salt.agrees(Store.open(store.root), 3)
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_a_gap_is_filled_and_what_does_not_follow_is_set_aside(store, salt, key, same) -> None:
+    chain(store, salt, key, 0, 1, 2, 3)
+    (store.root / "trajectories" / key / "segments" / "000001.zarr.zip").unlink()
+    store = Store.open(store.root)
+    assert store.progress(key) == salt.length
+    state = salt.state(1) if same else State.from_atoms(salt.atoms(77), 100)
+    said = store.commit_segment(key, 1, 50, 100, salt.dataset(1), state, {}, start=salt.state(0))
+    if same:
+        assert said == []
+        assert salt.agrees(store, 4)
+    else:
+        assert "segment 2 to 3 moved to" in said[0]
+        assert len(store.segments(key)) == 2
+        assert len(list((store.root / "quarantine").rglob("*.zip"))) == 2
+    assert store.recover(key) == []

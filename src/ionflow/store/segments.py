@@ -19,10 +19,12 @@ from ionflow.errors import StoreError
 from ionflow.store.archive import Archive, damage, group_bytes, pack
 from ionflow.store.arrays import prepared, read_dataset, whole, write_attrs, write_variable
 from ionflow.store.keys import plain
-from ionflow.store.state import State, state_members
+from ionflow.store.state import State, read_state, state_members
 
 _NAME = re.compile(r"(\d{6,})\.zarr\.zip")
 _GROUP = "frames"
+_THINNED = "continue from another segment's end"
+_FIXED = ("index", "first_step", "last_step", "meta", "from_state", "to_state")
 
 
 class SegmentExists(StoreError):  # noqa: N818
@@ -42,19 +44,38 @@ class SegmentInfo:
     """Steps of the frames; empty once sealed."""
     times_ps: tuple[float, ...] = field(default=(), repr=False)
     """Times of the frames; empty once sealed."""
+    from_state: str = ""
+    """SHA-256 over the state that it started from; empty where nobody said."""
+    to_state: str = ""
+    """SHA-256 over its end state."""
+    has_state: bool = True
+    """Whether the live file holds the end state; after a repair it may not."""
     sealed: bool = False
 
     def record(self) -> dict[str, Any]:
         """As JSON, without the frames' steps and times."""
         kept = asdict(self)
-        return {n: kept[n] for n in ("index", "first_step", "last_step", "frames", "meta")}
+        return {name: kept[name] for name in (*_FIXED, "frames")}
 
     @classmethod
     def from_head(cls, head: Mapping[str, Any]) -> Self:
         """From the head of a segment's archive."""
-        values = {n: head[n] for n in ("index", "first_step", "last_step", "meta")}
+        values = {name: head[name] for name in (*_FIXED, "has_state")}
         steps, times = tuple(head["steps"]), tuple(head["times_ps"])
         return cls(**values, frames=len(steps), steps=steps, times_ps=times)
+
+    def fault_after(self, before: SegmentInfo | None, index: int) -> str:
+        """Why it cannot be segment `index` and follow `before`; empty if it can."""
+        reached = before.last_step if before else 0
+        if (self.index, self.first_step) != (index, reached):
+            return (
+                f"it is segment {self.index} from step {self.first_step}, "
+                f"but the one before ends at {reached}"
+            )
+        ended = before.to_state if before else ""
+        if ended and self.from_state and ended != self.from_state:
+            return f"it starts from another state at step {reached} than the one before ended in"
+        return ""
 
 
 def segment_path(folder: Path, index: int) -> Path:
@@ -70,40 +91,33 @@ def segment_numbers(folder: Path) -> list[int]:
     return sorted(int(match[1]) for match in matches if match)
 
 
-def segment_bytes(
-    index: int,
-    first_step: int,
-    last_step: int,
-    frames: xr.Dataset,
-    state: State,
-    meta: Mapping[str, Any],
-) -> bytes:
-    """The whole file of a segment.
+def segment_bytes(info: SegmentInfo, frames: xr.Dataset, state: State | None) -> bytes:
+    """The whole file of a segment; without its end state only when a repair has none.
 
     Raises
     ------
     StoreError
         If frames, steps and state do not belong together, or cannot be stored.
     """
-    _check(first_step, last_step, frames, state)
+    _check(info.first_step, info.last_step, frames, info.last_step if state is None else state.step)
     frames = prepared(frames)
     head = {
         "kind": "segment",
-        "index": int(index),
-        "first_step": int(first_step),
-        "last_step": int(last_step),
+        **{name: getattr(info, name) for name in _FIXED},
+        "meta": plain(info.meta, "meta"),
+        "to_state": info.to_state if state is None else state.digest(),
+        "has_state": state is not None,
         "steps": frames["step"].values.tolist(),
         "times_ps": frames["time"].values.tolist(),
-        "meta": plain(meta, "meta"),
     }
-    return pack(head, {**_frame_members(frames), **state_members(state)})
+    return pack(head, {**_frame_members(frames), **(state_members(state) if state else {})})
 
 
-def _check(first_step: int, last_step: int, frames: xr.Dataset, state: State) -> None:
-    if not 0 <= first_step < last_step or state.step != last_step:
+def _check(first_step: int, last_step: int, frames: xr.Dataset, state_step: int) -> None:
+    if not 0 <= first_step < last_step or state_step != last_step:
         raise StoreError(
             f"a segment from step {first_step} to {last_step} cannot end in a state of step "
-            f"{state.step}"
+            f"{state_step}"
         )
     if "time" not in frames.coords or "step" not in frames.coords:
         raise StoreError("frames need the coords time and step; make them by schema.trajectory")
@@ -140,6 +154,34 @@ def read_frames(path: Path) -> xr.Dataset:
     """All frames of one segment, in memory."""
     with Archive(path) as archive, damage(path):
         return read_dataset(archive.store(f"{_GROUP}/"), _GROUP).load()
+
+
+def read_end(path: Path) -> State:
+    """The end state of a live segment.
+
+    Raises
+    ------
+    StoreError
+        If the file is damaged or holds none.
+    """
+    with Archive(path) as archive:
+        if not archive.head.get("has_state"):
+            raise StoreError("its end state was not kept", where=str(path), hint=_THINNED)
+        return read_state(archive)
+
+
+def check_whole(path: Path) -> None:
+    """Read every byte of a live segment.
+
+    Raises
+    ------
+    StoreError
+        If it is missing or damaged.
+    """
+    with Archive(path) as archive:
+        archive.members()
+        if archive.head.get("has_state"):
+            read_state(archive)
 
 
 def join_segments(folder: Path, infos: Sequence[SegmentInfo]) -> xr.Dataset:

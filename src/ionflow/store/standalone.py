@@ -28,7 +28,7 @@ from ionflow.store.arrays import (
 )
 from ionflow.store.files import move, sync_tree, writing
 from ionflow.store.keys import plain
-from ionflow.store.sealed import put
+from ionflow.store.sealing import put
 from ionflow.store.trajectory import Trajectory
 from ionflow.store.writer import Writer
 

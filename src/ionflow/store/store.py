@@ -134,7 +134,8 @@ class Store(Folder):
         frames: xr.Dataset,
         state: State,
         meta: Mapping[str, Any],
-    ) -> None:
+        start: State | str | None = None,
+    ) -> list[str]:
         """Add the next segment to a trajectory, whole or not at all.
 
         Parameters
@@ -144,6 +145,13 @@ class Store(Folder):
         frames : a trajectory of the schema, perhaps of no frames
         state : what to continue from, of `last_step`
         meta : JSON, kept with the segment
+        start : the state that it started from, or its `State.digest()`; compared with the end
+            state of the segment before
+
+        Returns
+        -------
+        Sentences about later segments that do not follow this one and were set aside: only where
+        a segment that was missing in the middle came out differently.
 
         Raises
         ------
@@ -152,7 +160,27 @@ class Store(Folder):
         StoreError
             If the segment does not follow the last one, or cannot be written.
         """
-        self._trajectory(key).commit(index, (first_step, last_step), frames, state, meta)
+        came_from = start.digest() if isinstance(start, State) else start or ""
+        span = int(index), int(first_step), int(last_step)
+        info = SegmentInfo(*span, frames=0, meta=meta, from_state=came_from)
+        return self._trajectory(key).commit(info, frames, state)
+
+    def recover(self, key: str) -> list[str]:
+        """Put a trajectory in order after a crash or damage, so that it can be continued.
+
+        What a killed sealing left is finished. A newest segment that is damaged is moved to
+        `quarantine/`, and the trajectory goes on from the state before.
+
+        Returns
+        -------
+        A sentence for everything that was moved.
+
+        Raises
+        ------
+        StoreError
+            If the state before is damaged too.
+        """
+        return self._trajectory(key).recover()
 
     def segments(self, key: str) -> list[SegmentInfo]:
         """What is committed, sealed or live, in order.
@@ -200,7 +228,8 @@ class Store(Folder):
     def seal(self, key: str) -> None:
         """Rewrite a trajectory's segments as one sharded zarr, then drop them.
 
-        Memory is bounded by a shard of frames, some 100 MB. Every end state is kept. Doing it
+        Memory is bounded by a shard of frames, some 100 MB. The last end state is kept, and of the
+        others every n-th, so that they take a quarter of the space at most, but a few. Doing it
         again does nothing; after an interruption it puts in order what was left.
 
         Raises

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import xarray as xr
 
 from ionflow.errors import StoreError
-from ionflow.store.archive import Archive, damage
+from ionflow.store.archive import damage
 from ionflow.store.files import within
-from ionflow.store.sealed import Sealed, finish, seal, state_path
+from ionflow.store.quarantine import set_aside
+from ionflow.store.sealed import LIST, Sealed, state_path
+from ionflow.store.sealing import finish, seal
 from ionflow.store.segments import (
     SegmentExists,
     SegmentInfo,
+    check_whole,
     join_segments,
+    read_end,
     read_info,
     segment_bytes,
     segment_numbers,
     segment_path,
 )
-from ionflow.store.state import State, read_state
+from ionflow.store.state import State
 from ionflow.store.writer import Writer
 
 T = TypeVar("T")
@@ -46,48 +50,100 @@ class Trajectory:
         """What is committed, sealed or live, in order."""
         return self._stable(lambda snapshot: snapshot[1])
 
-    def commit(
-        self,
-        index: int,
-        steps: tuple[int, int],
-        frames: xr.Dataset,
-        state: State,
-        meta: Mapping[str, Any],
-    ) -> None:
-        """Add the next segment, whole or not at all."""
-        path = segment_path(self._segments, index)
-        self._check_next(index, steps[0], path)
-        data = segment_bytes(index, *steps, frames, state, meta)
+    def commit(self, info: SegmentInfo, frames: xr.Dataset, state: State) -> list[str]:
+        """Add the next segment, whole or not at all; says what does not follow it any more."""
+        path = segment_path(self._segments, info.index)
+        self._check_next(info, path)
+        data = segment_bytes(info, frames, state)
         try:
             self.writer.publish(path, data)
         except FileExistsError:
             raise SegmentExists("this segment exists already", where=str(path)) from None
+        return self._cut_loose() if segment_numbers(self._segments)[-1] > info.index else []
 
-    def _check_next(self, index: int, first_step: int, path: Path) -> None:
+    def _check_next(self, info: SegmentInfo, path: Path) -> None:
         infos = self.segments()
-        reached = _reached(infos)
-        if index < len(infos):
+        if info.index < len(infos):
             raise SegmentExists("this segment exists already", where=str(path))
-        if (index, first_step) != (len(infos), reached):
+        fault = info.fault_after(infos[-1] if infos else None, len(infos))
+        if fault:
             raise StoreError(
-                f"segment {index} from step {first_step} does not follow: "
-                f"the next is {len(infos)} from step {reached}",
+                f"segment {info.index} does not follow: {fault}; the next is {len(infos)} "
+                f"from step {_reached(infos)}",
                 where=str(path),
             )
 
+    def recover(self) -> list[str]:
+        """Put in order what a crash left, and set the newest segment aside if it is damaged."""
+        sealed = self._sealed_part()
+        if sealed and not sealed.is_finished():
+            finish(self.writer, self.folder)
+        return [*self._drop_newest(), *self._cut_loose()]
+
+    def _drop_newest(self) -> list[str]:
+        live = self._live()
+        fault = _fault(check_whole, segment_path(self._segments, live[-1])) if live else ""
+        if not fault:
+            return []
+        newest = segment_path(self._segments, live[-1])
+        if live[-1] == 0:
+            resumed = "the stage starts again from its beginning"
+        else:
+            self._check_before(live, newest, fault)
+            resumed = "the state before it is used"
+        place = set_aside(self.writer, [newest])
+        return [f"{newest}: {fault}; moved to {place}, {resumed}"]
+
+    def _check_before(self, live: list[int], newest: Path, fault: str) -> None:
+        if len(live) > 1:
+            before = segment_path(self._segments, live[-2])
+            worse = _fault(check_whole, before) or _fault(read_end, before)
+        else:
+            sealed = Sealed(self.folder)
+            before = state_path(self.folder, sealed.infos[-1].last_step)
+            worse = _fault(sealed.state, sealed.infos[-1].last_step)
+        if worse:
+            raise StoreError(
+                f"the last two states are damaged: {newest} ({fault}) and {before} ({worse})",
+                where=str(self.folder),
+                hint="`ionflow verify RUN --repair` sets aside what is damaged, and the next run "
+                "computes that again",
+            )
+
+    def _live(self) -> list[int]:
+        """Numbers of the live segments up to the first gap."""
+        start = len(sealed.infos) if (sealed := self._sealed_part()) else 0
+        numbers = [n for n in segment_numbers(self._segments) if n >= start]
+        return [number for place, number in enumerate(numbers, start) if place == number]
+
+    def _cut_loose(self) -> list[str]:
+        """Set aside segments that do not follow the state before them."""
+        sealed = self._sealed_part()
+        before = sealed.infos[-1] if sealed else None
+        for index in self._live():
+            info = self._head(index)
+            fault = info.fault_after(before, index)
+            if fault:
+                later = [n for n in segment_numbers(self._segments) if n >= index]
+                paths = [segment_path(self._segments, n) for n in later]
+                place = set_aside(self.writer, paths)
+                last = f" to {later[-1]}" if len(later) > 1 else ""
+                return [f"{paths[0]}: {fault}; segment {index}{last} moved to {place}"]
+            before = info
+        return []
+
     def state(self, step: int | None) -> State:
         """The end state of the segment that ends at `step`, or of the last."""
-        return self._stable(lambda snapshot: self._state(snapshot[1], step))
+        return self._stable(lambda snapshot: self._state(*snapshot, step))
 
-    def _state(self, infos: list[SegmentInfo], step: int | None) -> State:
+    def _state(self, sealed: Sealed | None, infos: list[SegmentInfo], step: int | None) -> State:
         ends = [i for i in infos if i.last_step == step] if step is not None else infos[-1:]
         if not ends:
             wanted = "any step" if step is None else f"step {step}"
             raise StoreError(f"no segment ends at {wanted}", where=str(self.folder))
-        kept = state_path(self.folder, ends[0].last_step)
-        live = segment_path(self._segments, ends[0].index)
-        with Archive(kept if ends[0].sealed else live) as archive:
-            return read_state(archive)
+        if sealed and ends[0].sealed:
+            return sealed.state(ends[0].last_step)
+        return read_end(segment_path(self._segments, ends[0].index))
 
     def frames(self, steps: int | None = None) -> xr.Dataset:
         """All frames, lazy, up to an absolute step."""
@@ -145,25 +201,26 @@ class Trajectory:
         infos = list(sealed.infos) if sealed else []
         for index in segment_numbers(self._segments):
             if index == len(infos):
-                infos.append(self._info(index, _reached(infos)))
+                infos.append(self._info(index, infos[-1] if infos else None))
         return infos
 
-    def _info(self, index: int, reached: int) -> SegmentInfo:
+    def _info(self, index: int, before: SegmentInfo | None) -> SegmentInfo:
+        info = self._head(index)
+        fault = info.fault_after(before, index)
+        if fault:
+            where = segment_path(self._segments, index)
+            raise StoreError(fault, where=str(where), hint="run `ionflow verify`")
+        return info
+
+    def _head(self, index: int) -> SegmentInfo:
         path = segment_path(self._segments, index)
         mark = _mark(path)
         if index not in self._infos or self._infos[index][0] != mark:
             self._infos[index] = mark, read_info(path)
-        info = self._infos[index][1]
-        if (info.index, info.first_step) != (index, reached):
-            raise StoreError(
-                f"it is segment {info.index} from step {info.first_step}, "
-                f"but the one before ends at {reached}",
-                where=str(path),
-            )
-        return info
+        return self._infos[index][1]
 
     def _sealed_part(self) -> Sealed | None:
-        path = self.folder / "sealed.json"
+        path = self.folder / LIST
         if not path.exists():
             self._sealed = None
             return None
@@ -177,6 +234,15 @@ def _mark(path: Path) -> Mark:
     with damage(path):
         status = path.stat()
     return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def _fault(act: Callable[[T], object], on: T) -> str:
+    """Why reading something fails; empty if it does not."""
+    try:
+        act(on)
+    except StoreError as error:
+        return error.what
+    return ""
 
 
 def _reached(infos: list[SegmentInfo]) -> int:

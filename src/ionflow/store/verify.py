@@ -39,7 +39,10 @@ def problems(store: Store, deep: bool) -> Iterator[Problem]:
     for key in store.trajectories():
         yield from _trajectory(store, key, deep)
     yield from _results(root / "analyses", deep)
-    for path in sorted([*root.glob("*.json"), *root.glob("failures/*.json")]):
+    documents = (
+        p for where in ("", "failures/", "provenance/") for p in root.glob(f"{where}*.json")
+    )
+    for path in sorted(documents):
         name = path.relative_to(root).as_posix()
         yield from _tried(path, store.read_json, name)
 
@@ -77,8 +80,8 @@ def _sealed(folder: Path, deep: bool) -> Iterator[Problem]:
     if found or not path.exists():
         return
     sealed = Sealed(folder)
-    for info in sealed.infos:
-        kept = state_path(folder, info.last_step)
+    for step in sealed.states:
+        kept = state_path(folder, step)
         yield from _tried(kept, _read_state, kept)
     yield from _folder(sealed.place(), sealed.files, deep)
 
