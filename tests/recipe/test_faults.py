@@ -456,3 +456,16 @@ def test_messages_are_one_line_and_harmless_in_a_terminal(registry):
     for fault in error.value.faults:
         assert fault.message.isprintable()
         assert len(fault.message) < 700
+
+
+@pytest.mark.parametrize("key", ["\\x01", "\\udc80", "a\\x7fb"])
+def test_a_key_with_a_control_character_is_one_fault(kit, key):
+    (fault,) = kit.faults(kit.edit(("{use: salt, ", f'{{"{key}": 1, use: salt, ')))
+    assert "has a control character" in fault
+
+
+@pytest.mark.parametrize("key", ["\x01", "\udc80", "a\nb", ""])
+def test_a_key_of_a_mapping_of_pythons_is_a_word_too(kit, key):
+    tree = kit.read(kit.base).resolved
+    (fault,) = kit.faults({**tree, "structure": {**tree["structure"], key: 1}})
+    assert fault.startswith("recipe: structure: a key must be a word, not the text ")

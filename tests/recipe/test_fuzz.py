@@ -17,7 +17,7 @@ from ionflow.recipe import Recipe, read, to_yaml
 sys.path.insert(0, str(Path(__file__).parent))
 from conftest import BASE
 
-# IONFLOW_FUZZ=5000 for a night of it
+# IONFLOW_FUZZ=10000 for the long form, with that of the shipped recipes 100,000 inputs
 EXAMPLES = int(os.environ.get("IONFLOW_FUZZ", "60"))
 SLOWEST_S = 1.0
 
@@ -57,13 +57,15 @@ VALUES = st.recursive(
 
 def settles(source, registry, **options) -> Recipe | None:
     """The recipe, or None with faults, within the time allowed."""
-    start = time.perf_counter()
+    start, worked = time.perf_counter(), time.process_time()
     recipe, faults = None, ()
     try:
         recipe = read(source, registry, **options)
     except RecipeError as error:
         faults = error.faults
-    assert time.perf_counter() - start < SLOWEST_S
+    # its own time, for another process may hold the core; and it must not wait for anything
+    assert time.process_time() - worked < SLOWEST_S
+    assert time.perf_counter() - start < 20 * SLOWEST_S
     assert recipe or faults
     assert all(f.message and "\n" not in str(f) for f in faults)
     assert list(faults) == sorted(faults)

@@ -247,6 +247,8 @@ class _Composer:
         if not isinstance(event, ScalarEvent) or not event.value or "\n" in event.value:
             self._bad(mark, f"a key must be a word, not {shown(node.plain())}", path)
             return None
+        if unprintable(event.value):
+            return None  # it is a fault already
         if event.value == "<<" and event.style is None:
             self._bad(mark, "merge keys (<<) are refused; write the fields out", path)
             return None

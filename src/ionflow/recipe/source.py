@@ -50,12 +50,20 @@ def tree_of(value: Any, mark: Mark, faults: Faults, path: str = "", depth: int =
         children = {
             str(key): tree_of(child, mark, faults, f"{path}.{key}".lstrip("."), depth + 1)
             for key, child in value.items()
+            if _is_word(str(key), mark, faults, path)
         }
         return Node(children, mark)
     if isinstance(value, (list, tuple, np.ndarray)):
         items = [tree_of(v, mark, faults, f"{path}.{i}", depth + 1) for i, v in enumerate(value)]
         return Node(tuple(items), mark)
     return Node(_scalar(value, mark, faults, path), mark)
+
+
+def _is_word(key: str, mark: Mark, faults: Faults, path: str) -> bool:
+    fit = bool(key) and "\n" not in key and not unprintable(key)
+    if not fit:
+        faults.note(mark, path, f"a key must be a word, not {shown(key)}")
+    return fit
 
 
 def _scalar(value: Any, mark: Mark, faults: Faults, path: str) -> Scalar:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import numpy as np
 from pydantic import Field
 
+from ionflow.builtin.structures.parsing import FORMATS, UNREADABLE, parsed
 from ionflow.errors import StructureError
 from ionflow.ions import oxidation_numbers
 from ionflow.kinds import Generator, Table
@@ -22,7 +23,7 @@ Count = Annotated[int, Field(ge=1, le=100)]
 
 
 class FromFile(Generator):
-    """A periodic structure from any file that ASE reads: CIF, POSCAR, extended XYZ, ...
+    """A periodic structure from a file: CIF, POSCAR, extended XYZ, and others that ASE reads.
 
     Momenta in the file are kept, comments and other data are not. Every replica starts from the
     same structure.
@@ -35,7 +36,8 @@ class FromFile(Generator):
     """The file. What counts for the identity of results is its content, not its name."""
 
     format: str | None = None
-    """ASE's name of the format, where the file's name does not tell."""
+    """ASE's name of the format, such as cif, vasp, extxyz or traj, where the file's name does not
+    tell. Those are read that are plain data in one file."""
 
     index: int = -1
     """Which image, in a file of several; -1 is the last."""
@@ -52,14 +54,7 @@ class FromFile(Generator):
 
     def content(self) -> Mapping[str, str]:
         """SHA-256 of the file."""
-        digest = hashlib.sha256(self._bytes()).hexdigest()
-        if self.sha256 is not None and digest != self.sha256:
-            raise StructureError(
-                f"the file's SHA-256 is {digest}, {self.sha256} is expected",
-                where=self.path,
-                hint="restore the file, or change sha256 if the new content is meant",
-            )
-        return {"file": digest}
+        return {"file": hashlib.sha256(self._verified()).hexdigest()}
 
     def composition(self) -> Mapping[str, int]:
         """Number of atoms of each element in the file, times the copies."""
@@ -78,28 +73,41 @@ class FromFile(Generator):
         return atoms
 
     def _bytes(self) -> bytes:
+        path = Path(self.path).expanduser()
         try:
-            return Path(self.path).expanduser().read_bytes()
-        except OSError as error:
+            # a pipe or a device may never end
+            if path.exists() and not path.is_file():
+                raise StructureError("not a regular file", where=self.path)
+            return path.read_bytes()
+        except (OSError, ValueError) as error:  # ValueError: a NUL in the path
             raise StructureError(
-                f"cannot read the structure file ({error.strerror})",
+                f"cannot read the structure file ({getattr(error, 'strerror', None) or error})",
                 where=self.path,
                 hint="paths count from the folder in which ionflow runs",
             ) from error
 
-    def _read(self) -> Atoms:
-        from ase.io import read
+    def _verified(self) -> bytes:
+        """The file's bytes, which are those that were pinned."""
+        data = self._bytes()
+        digest = hashlib.sha256(data).hexdigest()
+        if self.sha256 is not None and digest != self.sha256:
+            raise StructureError(
+                f"the file's SHA-256 is {digest}, {self.sha256} is expected",
+                where=self.path,
+                hint="restore the file, or change sha256 if the new content is meant",
+            )
+        return data
 
-        self.content()
-        path = Path(self.path).expanduser()
+    def _read(self) -> Atoms:
         try:
-            atoms: Any = read(path, index=self.index, format=self.format)
-        except _unreadable() as error:
+            # the bytes that were hashed, not the file: it may have changed since
+            atoms = parsed(self._verified(), self.path, self.format, self.index)
+        except UNREADABLE as error:
             raise StructureError(
                 f"ASE cannot read image {self.index} of this file "
                 f"({type(error).__name__}: {error})",
                 where=self.path,
-                hint="name the format, e.g. format: vasp; `ase info --formats` lists them",
+                hint=f"name the format, e.g. format: vasp; one of {', '.join(FORMATS)}",
             ) from error
         atoms.calc = None
         atoms.info = {}
@@ -135,23 +143,3 @@ class FromFile(Generator):
         charges = [known[symbol] or 0.0 for symbol in symbols]
         settled = bool(self.charges) or abs(sum(charges)) < 1e-9
         return charges if settled and None not in known.values() else [0.0] * len(symbols)
-
-
-def _unreadable() -> tuple[type[Exception], ...]:
-    # ASE's readers raise whatever their parsing trips over
-    from ase.io.formats import UnknownFileTypeError
-
-    return (
-        UnknownFileTypeError,
-        OSError,
-        ValueError,
-        IndexError,
-        KeyError,
-        AttributeError,
-        TypeError,
-        RuntimeError,
-        AssertionError,
-        StopIteration,
-        EOFError,
-        ImportError,
-    )

@@ -97,4 +97,4 @@ def _announce(message: str) -> None:
 @lru_cache(maxsize=4)
 def _folded(path: Path, sha256: str) -> Weights:
     """Folded weights, once per process; `sha256` makes it the file's content."""
-    return fold(checkpoints.read(path))
+    return fold(checkpoints.read(path, sha256))

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import io
 import pickle
+import stat
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,6 +22,11 @@ BUNDLED = {
     "0.2.0": "0.2.0/chgnet_0.2.0_e30f77s348m32.pth.tar",
     "r2scan": "r2scan/chgnet_r2scan_transfer_learning_e15f36s161m23.pth.tar",
 }
+
+
+# what torch and its restricted unpickler raise for bytes that are no checkpoint
+_DAMAGED = (OSError, RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError,
+            pickle.UnpicklingError)  # fmt: skip
 
 
 def bundled(model: str) -> Path:
@@ -41,18 +47,22 @@ def bundled(model: str) -> Path:
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file's bytes, hex; read once per process unless the file changes."""
     try:
-        stat = path.stat()
-        return _sha256(path, stat.st_mtime_ns, stat.st_size)
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # a pipe or a device may never end
+            raise PluginError("the checkpoint is not a regular file", where=str(path))
+        return _sha256(path, status.st_mtime_ns, status.st_size)
     except OSError as error:
-        raise PluginError(
-            f"the checkpoint cannot be read: {error.strerror}", where=str(path)
-        ) from error
+        raise _unreadable(path, error) from error
 
 
 @lru_cache(maxsize=32)
 def _sha256(path: Path, mtime_ns: int, size: int) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _unreadable(path: Path, error: OSError) -> PluginError:
+    return PluginError(f"the checkpoint cannot be read: {error.strerror}", where=str(path))
 
 
 def verified(path: Path, sha256: str | None) -> str:
@@ -64,22 +74,38 @@ def verified(path: Path, sha256: str | None) -> str:
         With both hashes, if they differ.
     """
     found = sha256_of(path)
-    if sha256 is not None and found != sha256.lower():
-        raise PluginError(
-            f"the checkpoint's SHA-256 is {found}, but {sha256.lower()} is pinned",
-            where=str(path),
-            hint="restore the file, or pin the new hash if the change is meant",
-        )
+    if sha256 is not None:
+        _compare(path, found, sha256.lower())
     return found
 
 
-def read(path: Path) -> dict[str, Any]:
-    """`{"state_dict": ..., "model_args": ...}` of a checkpoint; never runs code from the file."""
+def _compare(path: Path, found: str, pinned: str) -> None:
+    if found != pinned:
+        raise PluginError(
+            f"the checkpoint's SHA-256 is {found}, but {pinned} is pinned",
+            where=str(path),
+            hint="restore the file, or pin the new hash if the change is meant",
+        )
+
+
+def read(path: Path, sha256: str | None = None) -> dict[str, Any]:
+    """`{"state_dict": ..., "model_args": ...}` of a checkpoint; never runs code from the file.
+
+    Parameters
+    ----------
+    sha256 : hex, of the very bytes that are loaded: the file may have changed since it was hashed
+    """
     import torch
 
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        data = path.read_bytes()
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    if sha256 is not None:
+        _compare(path, hashlib.sha256(data).hexdigest(), sha256.lower())
+    try:
+        state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except _DAMAGED as error:
         raise PluginError(
             f"the checkpoint cannot be loaded with weights_only=True: {error}", where=str(path)
         ) from error
@@ -102,7 +128,7 @@ def stock_model(path: Path, sha256: str) -> ChgnetModel:
     """
     from chgnet.model.model import CHGNet as ChgnetModel
 
-    model = read(path)
+    model = read(path, sha256)
     biased = any(name.endswith("mlp_out.layers.1.bias") for name in model["state_dict"])
     extra = {} if "mlp_out_bias" in model["model_args"] else {"mlp_out_bias": biased}
     try:
