@@ -52,7 +52,10 @@ def advance(store: Store, tasks: Sequence[Task]) -> list[Outcome]:
     started = time.monotonic()
     segment = next_segment(store, tasks)
     systems = [_start(store, task) for task in tasks]
-    tracks = [_Track(_watch(store, task)) for task in tasks]
+    tracks = [
+        _Track(_watch(store, task), State.from_atoms(atoms, segment.first_step).digest())
+        for task, atoms in zip(tasks, systems, strict=True)
+    ]
     work: StageWork = tasks[0].payload
     _follow(work.engine.advance(systems, work.potential, segment), tracks)
     timing = {"wall_s": time.monotonic() - started, "batch": len(tasks)}
@@ -139,6 +142,8 @@ class _Track:
     """The frames of one system, until something is wrong with it."""
 
     watch: health.Watch
+    start: str
+    """Digest of the state that it starts from."""
     frames: list[Frame] = field(default_factory=list)
     failure: str = ""
 
@@ -211,6 +216,7 @@ def _finish(
         _frames(task, atoms, track.frames),
         State.from_atoms(atoms, segment.last_step),
         meta,
+        start=track.start,
     )
     steps = segment.last_step - segment.first_step
     return Outcome(task.key, End.DONE, segment.last_step, steps, timing["wall_s"])

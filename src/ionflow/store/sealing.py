@@ -222,7 +222,7 @@ def _heads(frames: xr.Dataset) -> tuple[Any, ...]:
 
 def _sum(values: npt.NDArray[Any]) -> str:
     data = np.ascontiguousarray(values)
-    return hashlib.sha256(data if data.dtype.kind in "biufc" else data.tobytes()).hexdigest()
+    return hashlib.sha256(data.data if data.dtype.kind in "biufc" else data.tobytes()).hexdigest()
 
 
 def put(array: zarr.Array[Any], where: slice, values: npt.NDArray[Any]) -> None:
