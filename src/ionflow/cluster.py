@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Any, Final
 
 import dask
-from distributed import Client, get_worker, worker_client
+from distributed import Client, Security, get_worker, worker_client
 from distributed import LocalCluster as DaskLocalCluster
 
 from ionflow.errors import IonflowError
 from ionflow.machine import cores
 from ionflow.preload import LOGS
 from ionflow.recipe import AddressCluster, LocalCluster
+
+#: How long a scheduler may take to answer.
+PATIENCE: Final = "30s"
 
 #: One thread a worker, for every library that would start its own.
 _ONE_THREAD: Final[Mapping[str, str]] = dict.fromkeys(
@@ -86,15 +89,29 @@ def _local(spec: LocalCluster, logs: Path | None) -> Iterator[Client]:
 
 def _join(spec: AddressCluster) -> Iterator[Client]:
     try:
-        client = Client(spec.address, timeout="30s")
+        client = Client(spec.address, timeout=PATIENCE, security=_security(spec))
     except (OSError, TimeoutError) as error:
         raise IonflowError(
-            f"no Dask scheduler answers at {spec.address}",
+            f"no Dask scheduler answers at {spec.address} ({error})",
             where="cluster.address",
             hint="start one with `dask scheduler`, or use cluster: {use: local}",
         ) from error
     with client:
         yield client
+
+
+def _security(spec: AddressCluster) -> Security | None:
+    """The certificates of a recipe; None leaves them to Dask's own configuration."""
+    files = (spec.tls_ca_file, spec.tls_cert, spec.tls_key)
+    if not spec.address.startswith("tls://") or None in files:
+        return None
+    authority, certificate, key = (str(Path(str(file)).expanduser()) for file in files)
+    return Security(
+        tls_ca_file=authority,
+        tls_client_cert=certificate,
+        tls_client_key=key,
+        require_encryption=True,
+    )
 
 
 def this_worker() -> dict[str, str]:

@@ -212,6 +212,25 @@ ONE_FAULT = {
         ("seed: 7", "cluster: {use: address, address: here}"),
         "r.yaml:2: cluster.address: must be tcp://HOST:PORT or tls://HOST:PORT, not 'here'",
     ),
+    "address of another machine": (
+        ("seed: 7", 'cluster: {use: address, address: "tcp://10.0.0.1:8786"}'),
+        "r.yaml:2: cluster: tcp://10.0.0.1:8786 is another machine, and tcp:// neither encrypts "
+        "nor asks who connects; use tls:// with tls_ca_file, tls_cert and tls_key, or "
+        "insecure: true",
+    ),
+    "port": (
+        ("seed: 7", 'cluster: {use: address, address: "tcp://127.0.0.1:²"}'),
+        "r.yaml:2: cluster.address: must be tcp://HOST:PORT or tls://HOST:PORT, "
+        "not 'tcp://127.0.0.1:²'",
+    ),
+    "certificate": (
+        ("seed: 7", 'cluster: {use: address, address: "tls://h:1", tls_cert: no.pem}'),
+        "r.yaml:2: cluster.tls_cert: no such file: no.pem",
+    ),
+    "certificate alone": (
+        ("seed: 7", 'cluster: {use: address, address: "tls://h:1", tls_cert: "/proc/version"}'),
+        "r.yaml:2: cluster: tls_ca_file, tls_cert and tls_key go together, with a tls:// address",
+    ),
     "field in a scale": (
         ("structure.atoms: 4", "structure.atom: 4"),
         "r.yaml:23: structure.atom: unknown field of 'salt'. Did you mean 'atoms'? "

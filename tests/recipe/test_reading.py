@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ionflow.plan import plan
 from ionflow.recipe import AddressCluster, LocalCluster, to_yaml
 
 
@@ -46,13 +47,26 @@ def test_defaults(kit):
 
 def test_needed_analyses_are_added_before_those_that_need_them(kit):
     recipe = kit.read(kit.base)
-    assert [a.use for a in recipe.analyses] == ["count", "fit", "final"]
+    assert [a.use for a in recipe.analyses] == ["count", "fit", "final", "soundness"]
+
+
+def test_soundness_comes_with_every_analysis_of_trajectories_unless_it_is_off(kit):
+    def uses(listed):
+        return [a.use for a in kit.read(kit.base, overrides=[f"analyses={listed}"]).analyses]
+
+    assert uses("[]") == []
+    assert uses("[count]") == ["count", "soundness"]
+    assert uses("[{use: soundness, max_frames: 7}, count]") == ["soundness", "count"]
+    off = kit.read(kit.base, overrides=["analyses=[{use: soundness, off: true}, count]"])
+    assert [task.name for task in plan(off).of("analysis")] == ["count"] * len(off.cases)
+    again = kit.read(to_yaml(off.resolved))
+    assert again.analyses == off.analyses
 
 
 def test_listed_analyses_keep_their_fields_when_others_need_them(kit):
     text = kit.edit(("[final]", "[dainty, {use: picky, cutoff_angstrom: 3}]"))
     analyses = kit.read(text).analyses
-    assert [a.use for a in analyses] == ["picky", "dainty"]
+    assert [a.use for a in analyses] == ["picky", "dainty", "soundness"]
     assert analyses[0].cutoff_angstrom == 3
 
 
@@ -95,7 +109,7 @@ def test_another_plugin_in_a_scale_leaves_no_fields_of_the_first(kit):
         ("structure.label=No", lambda r: r.cases[0].structure.label == "No"),
         ("scan.structure.A=[Na]", lambda r: r.axes[0].values == ("Na",)),
         ("scan.structure.atoms=[4, 6]", lambda r: r.axes[2].values == (4, 6)),
-        ("analyses=[count]", lambda r: [a.use for a in r.analyses] == ["count"]),
+        ("analyses=[count]", lambda r: r.analyses[0].use == "count" and len(r.analyses) == 2),
         ("engine.bath={coupling_ps: 2}", lambda r: r.cases[0].engine.bath.coupling_ps == 2),
         ("engine.bath.coupling_ps=3", lambda r: r.cases[0].engine.bath.coupling_ps == 3),
         ("scan={}", lambda r: len(r.cases) == 2 and r.axes == ()),
@@ -183,8 +197,8 @@ def test_windows_line_ends_and_a_byte_order_mark_do_no_harm(kit):
 
 
 def test_a_running_scheduler(kit):
-    recipe = kit.read(kit.base + 'cluster: {use: address, address: "tcp://10.0.0.1:8786"}\n')
-    assert recipe.cluster == AddressCluster(address="tcp://10.0.0.1:8786")
+    recipe = kit.read(kit.base + 'cluster: {use: address, address: "tls://10.0.0.1:8786"}\n')
+    assert recipe.cluster == AddressCluster(address="tls://10.0.0.1:8786")
 
 
 def test_a_recipe_can_be_pickled(registry):

@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import re
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from ionflow.kinds import Parameters
 
+_ADDRESS: Final = re.compile(r"(tcp|tls)://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})")
+
 
 def _reachable(address: str) -> str:
-    scheme, found, rest = address.partition("://")
-    host, _, port = rest.rpartition(":")
-    if not found or scheme not in ("tcp", "tls") or not host or not port.isdigit():
-        raise ValueError(f"must be tcp://HOST:PORT or tls://HOST:PORT, not {address!r}")
+    found = _ADDRESS.fullmatch(address)
+    if not found or not 0 < int(found[3]) < 2**16:
+        raise ValueError(f"must be tcp://HOST:PORT or tls://HOST:PORT, not {address[:80]!r}")
     return address
+
+
+def _there(path: str) -> str:
+    if not Path(path).expanduser().is_file():
+        raise ValueError(f"no such file: {path}")
+    return path
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+TlsFile = Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_there)]
 
 
 class _Patience(Parameters):
@@ -47,7 +67,35 @@ class AddressCluster(_Patience):
     """A running scheduler."""
 
     address: Annotated[str, AfterValidator(_reachable)]
-    """tcp://HOST:PORT or tls://HOST:PORT."""
+    """tls://HOST:PORT, or tcp://HOST:PORT on this machine."""
+
+    tls_ca_file: TlsFile | None = None
+    """Certificate of the authority that signed the scheduler's, PEM. The three files of TLS go
+    together; without them Dask's own configuration counts."""
+
+    tls_cert: TlsFile | None = None
+    """Certificate that the scheduler is shown, PEM."""
+
+    tls_key: TlsFile | None = None
+    """Its private key, PEM."""
+
+    insecure: bool = False
+    """Whether tcp:// to another machine is meant: whoever reaches a scheduler's port runs code as
+    you, and whoever listens reads along."""
+
+    @model_validator(mode="after")
+    def _safe(self) -> AddressCluster:
+        scheme, _, rest = self.address.partition("://")
+        host = rest.rpartition(":")[0]
+        files = [self.tls_ca_file, self.tls_cert, self.tls_key]
+        if any(files) and (scheme != "tls" or not all(files)):
+            raise ValueError("tls_ca_file, tls_cert and tls_key go together, with a tls:// address")
+        if scheme == "tcp" and not (self.insecure or _is_loopback(host)):
+            raise ValueError(
+                f"{self.address} is another machine, and tcp:// neither encrypts nor asks who "
+                "connects; use tls:// with tls_ca_file, tls_cert and tls_key, or insecure: true"
+            )
+        return self
 
 
 Cluster = LocalCluster | AddressCluster
