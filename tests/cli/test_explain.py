@@ -18,6 +18,8 @@ from ionflow.explain import explain
 from ionflow.store import Store
 from quick_run import QuickRun, after_segments
 
+FEW = {"alkalis": ("Li",), "replicas": 1, "steps": 100}
+
 
 def call(*words: str):
     return CliRunner().invoke(app, ["explain", *words])
@@ -187,7 +189,7 @@ def test_what_no_recipe_lists_any_more_is_still_explained(run, tmp_path):
 
 
 def test_a_run_without_records_is_explained_as_far_as_it_is_known(synthetic, tmp_path):
-    made = synthetic.Synthetic(tmp_path / "run", steps=200).trajectories()
+    made = synthetic.Synthetic(tmp_path / "run", **FEW).trajectories()
     root = made.finish()
     found = explain(made.tasks[-1]["key"], root)
     assert found["state"] == "done"
@@ -215,7 +217,7 @@ def test_a_failure_is_told_with_all_that_is_known_of_it(synthetic, tmp_path):
 
 
 def test_doubts_of_a_trajectory_follow_into_what_is_made_from_it(synthetic, tmp_path):
-    made = synthetic.Synthetic(tmp_path / "run", steps=200).trajectories()
+    made = synthetic.Synthetic(tmp_path / "run", **FEW).trajectories()
     case = made.cases()[0]
     unsound = xr.Dataset({"flags": "crystallised", "crystal_verdict": "crystallised: 3 peaks"})
     made.result("soundness", case, unsound)
