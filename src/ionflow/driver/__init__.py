@@ -25,6 +25,7 @@ from ionflow.preload import TOPIC
 from ionflow.recipe import Recipe, read, to_yaml
 from ionflow.registry import Registry, load
 from ionflow.store import Store
+from ionflow.store.files import writing
 from ionflow.view import Run
 from ionflow.view import open as open_run
 
@@ -75,6 +76,8 @@ def _run(recipe: Recipe, plan: Plan, store: Store, console: Console) -> None:
     if not ledger.open():
         journal.update(0.0)
         _say(console, _nothing_to_do(ledger))
+        if not (store.root / "report" / "index.html").is_file():
+            _write_report(store, console)  # the disk refused it, or someone removed it
         return
     space.check(plan, store)
     _header(recipe, plan, ledger, console)
@@ -116,7 +119,8 @@ def _drive(recipe: Recipe, plan: Plan, ledger: Ledger, journal: Journal, console
 
 def _logs(store: Store) -> Path:
     folder = store.root / "logs"
-    folder.mkdir(exist_ok=True)
+    with writing(folder):
+        folder.mkdir(exist_ok=True)
     return folder
 
 

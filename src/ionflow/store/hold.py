@@ -89,11 +89,16 @@ def _silent(_: str) -> None:
 
 def _win(root: Path) -> int:
     epoch = next_epoch(root)
-    record = document_bytes(_self(epoch))
+    record = _self(epoch)
     try:
-        Writer(root).publish(epoch_path(root, epoch, "json"), record)
+        Writer(root).publish(epoch_path(root, epoch, "json"), document_bytes(record))
     except FileExistsError:
         raise _refusal(root, _record(root, epoch)) from None
+    except StoreError:
+        # the name may be there though the disk refused to make it durable
+        if epoch == latest_epoch(root) and _record(root, epoch)["token"] == record["token"]:
+            _release(root, epoch)
+        raise
     return epoch
 
 
