@@ -259,13 +259,22 @@ def analyse(
 def verify(
     run_folder: RunPath,
     deep: Annotated[bool, typer.Option("--deep", help="Read every chunk.")] = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Set aside what is damaged; the next run makes it new.")
+    ] = False,
 ) -> None:
     """Check what a run folder holds; exit code 1 with the paths that fail."""
     from ionflow.store import Store
 
-    problems = Store.open(run_folder).verify(deep=deep)
+    store = Store.open(run_folder)
+    problems = store.verify(deep=deep or repair)
     for problem in problems:
         typer.echo(f"{problem.path}: {problem.message}")
+    if problems and repair:
+        with store.hold(waiting=typer.echo):
+            for sentence in store.repair(problems):
+                typer.echo(sentence)
+        typer.echo("repaired: run the recipe again to compute what is missing")
     if problems:
         raise typer.Exit(EXIT_FAILED)
     typer.echo(f"{run_folder}: no fault found")

@@ -34,18 +34,6 @@ def write(run: str | Path | Run) -> Path:
 
     run = run if isinstance(run, Run) else Run(run)
     page = compose(run)
-    folder = run.path / "report"
-    figures = folder / "figures"
-    figures.mkdir(parents=True, exist_ok=True)
-    for old in figures.glob("*.svg"):
-        old.unlink()
-    for plot in page.plots:
-        _put(figures / f"{plot.name}.svg", plot.document)
-    return _put(folder / "index.html", render(page))
-
-
-def _put(path: Path, text: str) -> Path:
-    """Replace a file as a whole, so that a reader never sees half of it."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    return partial.replace(path)
+    texts = {f"report/figures/{plot.name}.svg": plot.document for plot in page.plots}
+    run.store.write_texts({**texts, "report/index.html": render(page)}, below="report")
+    return run.path / "report" / "index.html"

@@ -20,6 +20,7 @@ from ionflow.store.arrays import (
     shard_frames,
 )
 from ionflow.store.keys import canonical, key_of
+from ionflow.store.problem import Problem
 from ionflow.store.segments import SegmentExists, SegmentInfo
 from ionflow.store.standalone import (
     check_free,
@@ -29,7 +30,6 @@ from ionflow.store.standalone import (
 )
 from ionflow.store.state import State
 from ionflow.store.store import Store
-from ionflow.store.verify import Problem
 
 __all__ = [
     "PRECISION_ANGSTROM",

@@ -10,6 +10,7 @@ from ionflow.errors import StoreError
 from ionflow.store.documents import document_bytes, read_document
 from ionflow.store.files import make_folder, within
 from ionflow.store.keys import check_key
+from ionflow.store.texts import write_texts
 from ionflow.store.writer import Writer
 
 _MARK = "store.json"
@@ -99,7 +100,11 @@ class Folder:
 
     def write_text(self, name: str, text: str) -> None:
         """Replace a text file of the run folder, whole and durably."""
-        self._writer.replace(within(self.root, name), text.encode())
+        self.write_texts({name: text})
+
+    def write_texts(self, texts: Mapping[str, str], below: str = "") -> None:
+        """Replace text files by name; of a folder `below`, earlier ones not among them go."""
+        write_texts(self._writer, texts, below)
 
     # notes: of interest as long as this holder lives, neither durable nor kept
 

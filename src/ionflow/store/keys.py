@@ -53,9 +53,14 @@ def check_key(key: str) -> str:
     StoreError
         For anything else.
     """
-    if not isinstance(key, str) or not _KEY.fullmatch(key):
+    if not is_key(key):
         raise StoreError(f"{key!r} is no key", hint="a key is 8 to 64 lower-case hex digits")
     return key
+
+
+def is_key(key: object) -> bool:
+    """Whether it is a key."""
+    return isinstance(key, str) and bool(_KEY.fullmatch(key))
 
 
 def plain(value: Any, where: str = "") -> Any:

@@ -27,6 +27,8 @@ class Sealed:
         self.shard: int = self.content["shard_frames"]
         self.states: dict[int, str] = {int(n): sha for n, sha in self.content["states"].items()}
         """SHA-256 of the files of end states, by step."""
+        self.small: dict[str, str] = self.content["small"]
+        """Files of metadata and time axis, as base64: what is needed to read the rest."""
         self.infos = [SegmentInfo(**record, sealed=True) for record in self.content["segments"]]
 
     def place(self) -> Path:
@@ -72,9 +74,29 @@ def state_path(folder: Path, step: int) -> Path:
     return folder / "states" / f"{step}.zarr.zip"
 
 
+def has_sealed(folder: Path) -> bool:
+    """Whether something was sealed.
+
+    Raises
+    ------
+    StoreError
+        If something was, but its list is gone.
+    """
+    if (folder / LIST).exists():
+        return True
+    for name in (COPY, "trajectory.zarr"):
+        if (folder / name).exists() and not (folder / LIST).exists():
+            raise StoreError(
+                f"missing, but {name} is there",
+                where=str(folder / LIST),
+                hint="`ionflow verify RUN --repair` puts it back from its copy",
+            )
+    return False
+
+
 def sealed_count(folder: Path) -> int:
     """How many segments were sealed."""
-    return len(Sealed(folder).infos) if (folder / LIST).exists() else 0
+    return len(Sealed(folder).infos) if has_sealed(folder) else 0
 
 
 def is_copied(folder: Path) -> bool:

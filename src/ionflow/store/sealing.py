@@ -14,6 +14,7 @@ A crash before 3 leaves the segments as they were, after 3 a folder that `finish
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -62,16 +63,22 @@ def seal(writer: Writer, folder: Path, frames: xr.Dataset, infos: Sequence[Segme
     shard = shard_frames(frames.sizes.get("atom", 0))
     with writer.writing(folder / "trajectory.zarr"), writer.scratch_folder() as temporary:
         files = write_sharded(temporary, frames, shard)
-        names = [name for name in files if Path(name).name == ROOT]
         content = {
             "shard_frames": shard,
             "segments": [info.record() for info in infos],
             "files": files,
-            "metadata": {name: (temporary / name).read_text() for name in names},
+            "small": _small(temporary, files, frames),
         }
         with guarded(folder):
             if sealed_count(folder) == sum(info.sealed for info in infos):
                 _commit(writer, folder, temporary, content)
+
+
+def _small(folder: Path, files: Listing, frames: xr.Dataset) -> dict[str, str]:
+    """Metadata and what has no time, with the time axis, as base64: without it nothing is read."""
+    heavy = {str(name) for name, v in frames.variables.items() if v.chunks is not None}
+    names = [n for n in files if Path(n).name == ROOT or n.partition("/")[0] not in heavy]
+    return {name: base64.b64encode((folder / name).read_bytes()).decode() for name in names}
 
 
 def _commit(writer: Writer, folder: Path, temporary: Path, content: dict[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,8 @@ from ionflow.store.files import within
 from ionflow.store.folder import Folder
 from ionflow.store.hold import Waiting, held, read_holder
 from ionflow.store.keys import check_key
+from ionflow.store.problem import Problem
+from ionflow.store.repair import repair
 from ionflow.store.results import (
     list_path,
     read_result,
@@ -24,7 +26,7 @@ from ionflow.store.results import (
 from ionflow.store.segments import SegmentInfo
 from ionflow.store.state import State, read_structure, structure_bytes
 from ionflow.store.trajectory import Trajectory
-from ionflow.store.verify import Problem, problems
+from ionflow.store.verify import problems
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -286,3 +288,20 @@ class Store(Folder):
         deep : read every byte and every chunk, not only heads, lists and sizes
         """
         return list(problems(self, deep))
+
+    def repair(self, problems: Iterable[Problem]) -> list[str]:
+        """Set aside what is damaged, so that the next run computes just that again.
+
+        Nothing is deleted: it is moved to `quarantine/`, in a new folder each time. Of a sealed
+        trajectory, what is good becomes live segments again. Hold the run folder while doing it.
+
+        Parameters
+        ----------
+        problems : as `verify(deep=True)` finds them
+
+        Returns
+        -------
+        Sentences of what was moved where, and what is to be computed again.
+        """
+        self._trajectories.clear()
+        return repair(self._writer, problems)

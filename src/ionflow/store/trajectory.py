@@ -13,7 +13,7 @@ from ionflow.errors import StoreError
 from ionflow.store.archive import damage
 from ionflow.store.files import within
 from ionflow.store.quarantine import set_aside
-from ionflow.store.sealed import LIST, Sealed, state_path
+from ionflow.store.sealed import LIST, Sealed, has_sealed, state_path
 from ionflow.store.sealing import finish, seal
 from ionflow.store.segments import (
     SegmentExists,
@@ -220,10 +220,10 @@ class Trajectory:
         return self._infos[index][1]
 
     def _sealed_part(self) -> Sealed | None:
-        path = self.folder / LIST
-        if not path.exists():
+        if not has_sealed(self.folder):
             self._sealed = None
             return None
+        path = self.folder / LIST
         mark = _mark(path)
         if self._sealed is None or self._sealed[0] != mark:
             self._sealed = mark, Sealed(self.folder)

@@ -1,140 +1,113 @@
-"""Looking for damage in a run folder."""
+"""Looking for damage in a run folder, and for what should be there and is not."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ionflow.errors import StoreError
-from ionflow.store.archive import Archive, damage
+from ionflow.store.archive import Archive
 from ionflow.store.checked import Listing, differences, open_checked
 from ionflow.store.documents import read_document
-from ionflow.store.sealed import Sealed, sealed_count, state_path
-from ionflow.store.segments import read_frames, segment_numbers, segment_path
+from ionflow.store.epochs import epoch_path, epochs
+from ionflow.store.problem import Problem, listed, tried
 from ionflow.store.state import read_state
+from ionflow.store.texts import text_problems
+from ionflow.store.verify_trajectory import read_all, trajectory_problems
 
 if TYPE_CHECKING:
     from ionflow.store.store import Store
 
-
-@dataclass(frozen=True, order=True)
-class Problem:
-    """Something that is damaged or does not fit."""
-
-    path: Path
-    message: str
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.message}"
+Row = Mapping[str, Any]
 
 
 def problems(store: Store, deep: bool) -> Iterator[Problem]:
     """Every problem of a run folder."""
     root = store.root
-    for path in sorted(root.glob("structures/*.zarr.zip")):
-        yield from _tried(path, _read_state, path)
-    for key in store.trajectories():
-        yield from _trajectory(store, key, deep)
+    rows, finished = _asked(store)
+    for path in listed(root, "structures/*.zarr.zip"):
+        yield from tried(path, _read_state, path)
+    for path in listed(root, "trajectories/*"):
+        yield from trajectory_problems(store, path, deep, rows.get(path.name))
     yield from _results(root / "analyses", deep)
-    documents = (
-        p for where in ("", "failures/", "provenance/") for p in root.glob(f"{where}*.json")
-    )
-    for path in sorted(documents):
-        name = path.relative_to(root).as_posix()
-        yield from _tried(path, store.read_json, name)
+    for path in [*listed(root, "*.json"), *listed(root, "failures/*.json")]:
+        yield from tried(path, read_document, path)
+    yield from text_problems(root)
+    yield from _holders(root)
+    if finished:
+        yield from _missing(store, rows)
 
 
-def _tried(path: Path, act: Callable[..., object], *args: object) -> Iterator[Problem]:
+def _asked(store: Store) -> tuple[dict[str, Row], bool]:
+    """Tasks of run.json by key, and whether all of them are said to be done."""
     try:
-        act(*args)
-    except StoreError as error:
-        yield Problem(Path(error.where or path), f"{error.what}".rstrip("."))
+        run = store.read_json("run.json")
+        return {row["key"]: row for row in run["tasks"]}, bool(run.get("finished"))
+    except (StoreError, KeyError, TypeError):
+        return {}, False  # none yet; a damaged one is reported as such
+
+
+def _missing(store: Store, rows: Mapping[str, Row]) -> Iterator[Problem]:
+    failed = {path.stem for path in listed(store.root, "failures/*.json")}
+    for key, row in rows.items():
+        if not _is_lost(key, rows, failed):
+            path = _place(store.root, row["kind"], key)
+            yield from tried(path, _check_done, store, row, path)
+
+
+def _is_lost(key: str, rows: Mapping[str, Row], failed: set[str]) -> bool:
+    inputs = [source["key"] for source in rows.get(key, {}).get("inputs", ())]
+    return key in failed or any(_is_lost(source, rows, failed) for source in inputs)
+
+
+def _place(root: Path, kind: str, key: str) -> Path:
+    names = {"structure": f"structures/{key}.zarr.zip", "analysis": f"analyses/{key}.zarr"}
+    return root / names.get(kind, f"trajectories/{key}")
+
+
+def _check_done(store: Store, row: Row, path: Path) -> None:
+    key, kind = row["key"], row["kind"]
+    done = {"structure": store.has_structure, "analysis": store.has_result}
+    if kind in done and not done[kind](key):
+        raise StoreError("missing, though the run is finished", where=str(path))
+    if kind == "stage" and not path.is_dir():
+        raise StoreError("missing, though the run is finished", where=str(path))
+    # damage is reported where it is, not as a trajectory that is too short
+    if kind == "stage" and (reached := store.progress(key)) < row["steps"]:
+        reason = f"reaches step {reached} of {row['steps']}, though the run is finished"
+        raise StoreError(reason, where=str(path))
 
 
 def _read_state(path: Path) -> None:
     with Archive(path) as archive:
+        archive.members()
         read_state(archive)
-
-
-def _trajectory(store: Store, key: str, deep: bool) -> Iterator[Problem]:
-    folder = store.root / "trajectories" / key
-    found = [*_sealed(folder, deep), *_live(folder, deep)]
-    yield from found
-    if not found:
-        # damaged parts would only be reported a second time
-        yield from _tried(folder, _whole, store, key)
-
-
-def _whole(store: Store, key: str) -> None:
-    if store.segments(key):
-        store.trajectory(key)
-
-
-def _sealed(folder: Path, deep: bool) -> Iterator[Problem]:
-    path = folder / "sealed.json"
-    found = list(_tried(path, _place, folder)) if path.exists() else []
-    yield from found
-    if found or not path.exists():
-        return
-    sealed = Sealed(folder)
-    for step in sealed.states:
-        kept = state_path(folder, step)
-        yield from _tried(kept, _read_state, kept)
-    yield from _folder(sealed.place(), sealed.files, deep)
-
-
-def _place(folder: Path) -> Path:
-    return Sealed(folder).place()
-
-
-def _folder(place: Path, files: Listing, deep: bool) -> Iterator[Problem]:
-    found = [Problem(path, message) for path, message in differences(place, files, deep)]
-    yield from found
-    if deep and not found:
-        yield from _tried(place, _read_all, place, files)
-
-
-def _read_all(place: Path, files: Listing) -> None:
-    with damage(place):
-        for variable in open_checked(place, files, {}).variables.values():
-            # block by block: a trajectory need not fit into memory
-            blocks = variable.data
-            for block in blocks.to_delayed().ravel() if hasattr(blocks, "to_delayed") else ():
-                block.compute(scheduler="synchronous")
-
-
-def _live(folder: Path, deep: bool) -> Iterator[Problem]:
-    # what a sealing has not dropped yet does not count
-    try:
-        start = sealed_count(folder)
-    except StoreError:
-        return  # reported already, and unknown which segments are still needed
-    numbers = [number for number in segment_numbers(folder / "segments") if number >= start]
-    for before, after in pairwise([start - 1, *numbers]):
-        if after != before + 1:
-            gap = segment_path(folder / "segments", before + 1)
-            yield Problem(gap, f"missing, but segment {after} is there")
-    for number in numbers:
-        path = segment_path(folder / "segments", number)
-        yield from _tried(path, _read_segment, path, deep)
-
-
-def _read_segment(path: Path, deep: bool) -> None:
-    with Archive(path) as archive:
-        read_state(archive)
-        if deep:
-            archive.members()
-    if deep:
-        read_frames(path)
 
 
 def _results(folder: Path, deep: bool) -> Iterator[Problem]:
-    for path in sorted(folder.glob("*.json")):
-        found = list(_tried(path, read_document, path))
+    for path in listed(folder, "*.json"):
+        found = list(tried(path, _files, path))
         yield from found
         if not found:
-            files = read_document(path)["files"]
-            yield from _folder(path.with_suffix(".zarr"), files, deep)
+            yield from tree_problems(path.with_suffix(".zarr"), _files(path), deep)
+
+
+def _files(path: Path) -> Listing:
+    files: Listing = read_document(path)["files"]
+    return files
+
+
+def tree_problems(place: Path, files: Listing, deep: bool) -> Iterator[Problem]:
+    """Problems of a zarr folder whose files are listed."""
+    found = [Problem(path, message) for path, message in differences(place, files, deep)]
+    yield from found
+    if deep and not found:
+        yield from tried(place, lambda: read_all(open_checked(place, files, {})))
+
+
+def _holders(root: Path) -> Iterator[Problem]:
+    for epoch in epochs(root):
+        path = epoch_path(root, epoch, "json")
+        if path.exists():
+            yield from tried(path, read_document, path)

@@ -1,0 +1,69 @@
+"""Texts of a run folder (recipe, report), with a list of their SHA-256: `texts.json`."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from ionflow.errors import StoreError
+from ionflow.store.documents import document_bytes, read_document
+from ionflow.store.files import guarded, open_plain, within
+from ionflow.store.problem import Problem, tried
+from ionflow.store.writer import Writer
+
+TEXTS = "texts.json"
+
+Known = dict[str, list[str]]
+
+
+def write_texts(writer: Writer, texts: Mapping[str, str], below: str = "") -> None:
+    """Replace texts, each whole and durably; others in the folder `below` are removed."""
+    root = writer.root
+    contents = {name: text.encode() for name, text in texts.items()}
+    for name in contents:
+        within(root, name)
+    with writer.writing(root / TEXTS), guarded(root):
+        known = _known(root)
+        gone = [n for n in known if below and n.startswith(f"{below}/") and n not in texts]
+        sums = {name: [hashlib.sha256(data).hexdigest()] for name, data in contents.items()}
+        # while a text is replaced, the earlier one is right too
+        both = {name: [*new, *known.get(name, [])][:2] for name, new in sums.items()}
+        _write(writer, known | both)
+        for name, data in contents.items():
+            writer.replace(root / name, data)
+        for name in gone:
+            writer.discard(root / name)
+        _write(writer, {n: s for n, s in (known | sums).items() if n not in gone})
+
+
+def forget_texts(writer: Writer, names: list[str]) -> None:
+    """Take texts off the list, that are to be written again."""
+    with writer.writing(writer.root / TEXTS), guarded(writer.root):
+        known = _known(writer.root)
+        if any(name in known for name in names):
+            _write(writer, {n: s for n, s in known.items() if n not in names})
+
+
+def _write(writer: Writer, known: Known) -> None:
+    writer.replace(writer.root / TEXTS, document_bytes({"texts": known}, TEXTS))
+
+
+def _known(root: Path) -> Known:
+    try:
+        known: Known = read_document(root / TEXTS)["texts"]
+    except StoreError:
+        return {}  # none yet; or damaged, which verifying tells, and then begun anew
+    return known
+
+
+def text_problems(root: Path) -> Iterator[Problem]:
+    """Texts that are missing or not what was written."""
+    for name, sums in _known(root).items():
+        yield from tried(root / name, _check, root / name, sums)
+
+
+def _check(path: Path, sums: list[str]) -> None:
+    with open_plain(path) as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() not in sums:
+            raise StoreError("not the text that was written", where=str(path))
