@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from asyncio import CancelledError
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -23,6 +23,10 @@ from ionflow.plan import StageWork
 
 _TURN_S = 1.0
 _COUNT_EVERY_S = 10.0
+_LOOK_S = 0.1
+
+#: What Dask's client raises where its scheduler does not answer.
+_UNREACHABLE = (OSError, TimeoutError)
 
 
 class Listener(Protocol):
@@ -84,7 +88,7 @@ class Driver:
         """
         self._slots, self._counted = slots, time.monotonic()
         self._fill()
-        while self.running:
+        while self.running or self._has_more():
             self._turn()
             with self._halting():
                 tick()
@@ -96,14 +100,16 @@ class Driver:
         self.stopping = True
 
     def _turn(self) -> None:
+        # cancelled: by Dask itself, when it has lost its scheduler
         with suppress(TimeoutError, CancelledError):
             futures = [run.future for run in self.running.values()]
-            wait(futures, timeout=_TURN_S, return_when="FIRST_COMPLETED")
+            if futures:
+                wait(futures, timeout=_TURN_S, return_when="FIRST_COMPLETED")
         for run in [r for r in self.running.values() if r.future.done()]:
             del self.running[run.token]
             with self._halting():
                 self._settle(run)
-        self._check_connection()
+        self._await_connection()
         self.store.check_held()
         for run in list(self._hung()):
             self._restart(run)
@@ -121,17 +127,23 @@ class Driver:
     # -- submitting -------------------------------------------------------------------------
 
     def _fill(self) -> None:
-        while not self.stopping and len(self.running) < self._count():
-            busy = {key for run in self.running.values() for key in run.keys}
-            ready = self.ledger.ready(busy)
-            if not ready:
-                return
-            self._submit(*self._next(ready))
+        with suppress(CancelledError):  # of what was asked of a worker: the scheduler was lost
+            while not self.stopping and len(self.running) < self._count():
+                busy = {key for run in self.running.values() for key in run.keys}
+                ready = self.ledger.ready(busy)
+                if not ready:
+                    return
+                self._submit(*self._next(ready))
+
+    def _has_more(self) -> bool:
+        """Whether something is ready though nothing runs: the scheduler was lost meanwhile."""
+        return not self.stopping and bool(self.ledger.ready())
 
     def _count(self) -> int:
         """How many tasks the cluster runs at once; workers come and go."""
         if time.monotonic() - self._counted > _COUNT_EVERY_S:
-            self._slots, self._counted = worker_count(self.client), time.monotonic()
+            with suppress(*_UNREACHABLE):
+                self._slots, self._counted = worker_count(self.client), time.monotonic()
         return self._slots
 
     def _next(self, ready: list[Task]) -> tuple[Verb, Sequence[Task]]:
@@ -228,11 +240,17 @@ class Driver:
         worker = (run.who(self.store) or {}).get("worker")
         run.future.cancel(force=True)
         if worker:
-            self.client.restart_workers([worker], timeout=60, raise_for_error=False)
+            with suppress(*_UNREACHABLE):
+                self.client.restart_workers([worker], timeout=60, raise_for_error=False)
         self.trials.hung(run, self.hang_limit_s)
         run.forget(self.store)
 
-    def _check_connection(self) -> None:
+    def _await_connection(self) -> None:
+        """Wait while Dask looks for a scheduler that it has lost."""
+        if self.client.status == "connecting":
+            self.listener.said("the Dask scheduler does not answer; looking for it")
+        while self.client.status == "connecting" and not self.stopping:
+            time.sleep(_LOOK_S)
         if self.client.status not in ("running", "connecting"):
             raise InterruptedRunError(
                 "the Dask scheduler is gone",
