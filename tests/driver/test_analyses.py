@@ -114,10 +114,10 @@ def test_one_that_fails_leaves_the_results_of_the_others(bare, analyser, told) -
     outcomes = steps.analyse(Store.open(root), tasks)
     assert told in outcomes[1].reason
     assert "Traceback" in outcomes[1].traceback
-    assert [bool(outcome.reason) for outcome in outcomes] == [False, True, False, False]
+    assert [bool(outcome.reason) for outcome in outcomes] == [False, True, False, False, False]
     assert (outcomes[1].end is End.HOPELESS) == isinstance(analyser, Unsuited)
     store = Store.open(root)
-    assert [store.has_result(task.key) for task in tasks] == [True, False, True, True]
+    assert [store.has_result(task.key) for task in tasks] == [True, False, True, True, True]
 
 
 def test_a_large_trajectory_is_read_by_all_workers(whole, bare, monkeypatch) -> None:
