@@ -104,11 +104,11 @@ class Site:
 
     def environment(self, **more: str) -> dict[str, str]:
         """Of a child process."""
-        paths = [str(self.declarations), str(PLUGINS)]
+        paths = [str(self.declarations), str(PLUGINS), os.environ.get("PYTHONPATH", "")]
         return {
             **os.environ,
             "IONFLOW_FAULTS_DIR": str(self.words),
-            "PYTHONPATH": os.pathsep.join(paths),
+            "PYTHONPATH": os.pathsep.join(filter(None, paths)),
             "OMP_NUM_THREADS": "1",
             **more,
         }
