@@ -113,7 +113,8 @@ def _fenced(root: Path, epoch: int) -> None:
 def _release(root: Path, epoch: int) -> None:
     # a rename needs no space; without a beat (no room for it) the record itself says so
     for kind in ("beat", "json"):
-        with suppress(FileNotFoundError):
+        # where neither can be renamed, this process is found to be no more when it has ended
+        with suppress(OSError):
             os.rename(epoch_path(root, epoch, kind), epoch_path(root, epoch, "released"))
             return
 
