@@ -6,6 +6,7 @@ it without loading its arrays.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -65,6 +66,16 @@ class Row:
         """The row's place in the scan as one word: `Li-Al-Cl-900K-r0`."""
         words = [_word(axis, value) for axis, value in self.coords.items()]
         return "-".join(word.replace("/", "_") for word in words) or "all"
+
+    @property
+    def file(self) -> str:
+        """Name and case as the name of a file, without its ending.
+
+        What cannot stand in a name is replaced, and the key told, so that no two are alike.
+        """
+        told = f"{self.name}-{self.case}"
+        plain = re.sub(r"[^\w+=,.-]", "_", told).lstrip(".")[:200]
+        return plain if plain == told else f"{plain}-{self.key[:12]}"
 
 
 def _word(axis: str, value: Any) -> str:
@@ -312,7 +323,8 @@ class Run:
 def _flagged(flags: Sequence[Flag]) -> str:
     kinds = Counter(flag.flag for flag in flags)
     told = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
-    return f"{len({flag.key for flag in flags})} trajectories ({told}); see flags"
+    number = len({flag.key for flag in flags})
+    return f"{number} {'trajectory' if number == 1 else 'trajectories'} ({told}); see flags"
 
 
 def _matches(have: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:

@@ -113,7 +113,7 @@ def test_the_run_the_status_and_the_page_show_them(folder):
     screen.print(table(status(folder)))
     assert screen.file.getvalue().count("FLAGGED") == 3
     page = report.write(folder).read_text(encoding="utf-8")
-    assert "2 of 8 recorded trajectories are flagged" in page
+    assert "2 of 8 recorded trajectories flagged" in page
     assert "extrapolating: two models disagree" in page
     assert "†" in page
     assert "crystallised 1/2" in page

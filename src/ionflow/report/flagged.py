@@ -25,7 +25,7 @@ def flagged(data: Data) -> Iterator[Notice]:
         count = len({flag.key for flag in flags})
         recorded = sum(row.record for row in data.run.stages)
         yield Notice(
-            f"{count} of {recorded} recorded trajectories are flagged. Their numbers are in all "
+            f"{count} of {recorded} recorded trajectories flagged. Their numbers are in all "
             f"tables, figures and means below; materials that have one are marked {FLAGGED}.",
             "warn",
             tuple(items),
