@@ -266,6 +266,8 @@ def verify(
     """Check what a run folder holds; exit code 1 with the paths that fail."""
     from ionflow.store import Store
 
+    if repair:
+        Store.mend(run_folder)
     store = Store.open(run_folder)
     problems = store.verify(deep=deep or repair)
     for problem in problems:

@@ -212,3 +212,17 @@ def test_on_the_command_line(finished: Store) -> None:
     found = CliRunner().invoke(app, ["verify", str(finished.root), "--deep"])
     assert found.exit_code == 0
     assert "no fault found" in found.output
+
+
+@pytest.mark.parametrize("harm", HARM)
+def test_a_damaged_mark_is_named_and_written_again(store: Store, harm: str) -> None:
+    with store.hold():
+        pass
+    mark = store.root / "store.json"
+    HARM[harm](mark)
+    found = CliRunner().invoke(app, ["verify", str(store.root)])
+    assert found.exit_code == 1
+    assert str(store.root) in found.output
+    found = CliRunner().invoke(app, ["verify", str(store.root), "--repair"])
+    assert found.exit_code == 0
+    assert Store.open(store.root).root == store.root

@@ -10,6 +10,7 @@ from ionflow.errors import StoreError
 from ionflow.store.documents import document_bytes, read_document
 from ionflow.store.files import make_folder, within
 from ionflow.store.keys import check_key
+from ionflow.store.quarantine import set_aside
 from ionflow.store.texts import write_texts
 from ionflow.store.writer import Writer
 
@@ -81,6 +82,16 @@ class Folder:
             raise StoreError("no run folder", where=str(folder.root), hint=hint)
         _check_format(folder.root)
         return folder
+
+    @classmethod
+    def mend(cls, root: str | Path) -> None:
+        """Write the mark of a run folder again if it is damaged; nothing else is touched."""
+        root = Path(root).resolve()
+        if (root / "holders").is_dir() and not _is_sound(root / _MARK):
+            writer = Writer(root)
+            if (root / _MARK).exists() or (root / _MARK).is_symlink():
+                set_aside(writer, [root / _MARK])
+            writer.replace(root / _MARK, document_bytes({"format": _FORMAT}))
 
     # documents and texts
 
@@ -159,6 +170,14 @@ def _check_format(root: Path) -> None:
             where=str(root),
             hint=advice + again,
         )
+
+
+def _is_sound(mark: Path) -> bool:
+    try:
+        read_document(mark)
+    except StoreError:
+        return mark.is_file() and _of_format_1(mark)
+    return True
 
 
 def _of_format_1(mark: Path) -> bool:

@@ -31,7 +31,8 @@ def problems(store: Store, deep: bool) -> Iterator[Problem]:
     for path in listed(root, "trajectories/*"):
         yield from trajectory_problems(store, path, deep, rows.get(path.name))
     yield from _results(root / "analyses", deep)
-    for path in [*listed(root, "*.json"), *listed(root, "failures/*.json")]:
+    documents = ("*.json", "failures/*.json", "provenance/*.json")
+    for path in [path for pattern in documents for path in listed(root, pattern)]:
         yield from tried(path, read_document, path)
     yield from text_problems(root)
     yield from _holders(root)
