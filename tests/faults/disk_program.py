@@ -1,9 +1,12 @@
 """Run, refuse one call of the disk, run again; once for every number that is asked for.
 
-    LD_PRELOAD=disk_calls.so python disk_program.py FOLDER ERRNO STICKY KINDS FIRST STRIDE COUNT
+    LD_PRELOAD=disk_calls.so \
+        python disk_program.py WHAT FOLDER ERRNO STICKY KINDS FIRST STRIDE COUNT
 
-Prints a JSON object a line: first the number of calls of an undisturbed run and of those that
-were made of each kind, then what came of each refusal. Each is tried in a fork of its own.
+WHAT is run, a whole run, or files or folders, of the store alone.
+
+Prints a JSON object a line: first the number of calls of an undisturbed run,
+then what came of each refusal. Each whole run is tried in a fork of its own.
 """
 
 from __future__ import annotations
@@ -14,11 +17,14 @@ import os
 import shutil
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from disk_run import data_of, run
+import xarray as xr
+from disk_run import data_of, in_one_thread, run
+from salt import KEY, Salt
 
 import ionflow.report.compose as composing
 from ionflow.errors import IonflowError, OutOfSpaceError
@@ -26,6 +32,8 @@ from ionflow.store import Store
 
 KINDS = {"write": 1, "fsync": 2, "link": 4, "rename": 8, "mkdir": 16, "unlink": 32, "create": 64}
 ALL = sum(KINDS.values())
+
+Act = Callable[[Path], str]
 
 
 class Disk:
@@ -68,11 +76,44 @@ def one_report_for_all() -> None:
     composing.compose = composed
 
 
-def disturbed(disk: Disk) -> dict[str, Any]:
+def whole_run(root: Path) -> str:
+    """A run, or the rest of it; what failed before is tried again."""
+    there = (root / "store.json").is_file()
+    return run(root, retry_failed=bool(there and Store(root).failures()))
+
+
+def small_files(root: Path) -> str:
+    """What the store keeps in single files, or what is missing of them."""
+    store, salt = Store.create(root), Salt(repeat=1, frames=2)
+    with in_one_thread(), store.hold():
+        store.write_json("run.json", {"finished": True})
+        store.write_structure(KEY, salt.atoms(0))
+        store.record_failure(KEY, {"reason": "none"})
+        store.clear_failure(KEY)
+        store.recover(KEY)
+        for index in range(store.next_segment(KEY), 2):
+            salt.commit(store, index)
+    return ""
+
+
+def folders(root: Path) -> str:
+    """What the store keeps in folders of zarr, too."""
+    small_files(root)
+    store = Store(root)
+    with in_one_thread(), store.hold():
+        store.recover(KEY)
+        store.seal(KEY)
+        store.write_result(KEY, xr.Dataset({"D": ("species", [1.0, 2.0])}))
+    return ""
+
+
+ACTS = {"run": whole_run, "files": small_files, "folders": folders}
+
+
+def disturbed(disk: Disk, act: Act) -> dict[str, Any]:
     """Run on a disk that refuses, and what the user is told."""
     try:
-        text = run(disk.root)
-        end = "well"
+        text, end = act(disk.root), "well"
     except OutOfSpaceError as error:
         text, end = str(error), "out of space"
     except IonflowError as error:
@@ -82,14 +123,14 @@ def disturbed(disk: Disk) -> dict[str, Any]:
     return {"end": end, "text": text[-3000:], "hit": disk.hit}
 
 
-def afterwards(root: Path, truth: dict[str, str]) -> dict[str, Any]:
+def afterwards(root: Path, act: Act, truth: dict[str, str]) -> dict[str, Any]:
     """Look at what is left, run again without faults, look again."""
     left = Store(root)
     whole = (root / "store.json").is_file()
     failures = [record["reason"] for record in left.failures().values()]
     found = [str(problem) for problem in left.verify(deep=True)] if whole else []
     try:
-        run(root, retry_failed=bool(failures))
+        act(root)
     except BaseException:  # noqa: BLE001 - reported
         return {"failures": failures, "verify": found, "again": traceback.format_exc()[-3000:]}
     data, store = data_of(root), Store(root)
@@ -98,31 +139,37 @@ def afterwards(root: Path, truth: dict[str, str]) -> dict[str, Any]:
     )
     after = [str(problem) for problem in store.verify(deep=True)]
     ended = bool(store.read_json("run.json")["finished"]) and not store.failures()
-    ended = ended and (root / "report" / "index.html").is_file()
+    ended = ended and (act is not whole_run or (root / "report" / "index.html").is_file())
     return {
         "failures": failures, "verify": found, "again": "", "differs": differs,
         "verify_again": after, "finished": ended,
     }  # fmt: skip
 
 
-def tried(disk: Disk, truth: dict[str, str], at: int, how: tuple[int, int, int]) -> dict[str, Any]:
-    """One refusal, in a child."""
+def tried(
+    disk: Disk, act: Act, truth: dict[str, str], at: int, how: tuple[int, int, int]
+) -> dict[str, Any]:
+    """One refusal."""
+    shutil.rmtree(disk.root, ignore_errors=True)
+    disk.arm(at, *how)
+    found = {"at": at, **disturbed(disk, act)}
+    disk.disarm()
+    return found | afterwards(disk.root, act, truth)
+
+
+def alone(act: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What comes of it in a child: whatever a refusal leaves in a process ends with that."""
     reader, writer = os.pipe()
     child = os.fork()
     if not child:
-        shutil.rmtree(disk.root, ignore_errors=True)
-        disk.arm(at, *how)
-        found = {"at": at, **disturbed(disk)}
-        disk.disarm()
-        found |= afterwards(disk.root, truth)
         with os.fdopen(writer, "w") as pipe:
-            json.dump(found, pipe)
+            json.dump(act(), pipe)
         os._exit(0)
     os.close(writer)
     with os.fdopen(reader) as pipe:
         text = pipe.read()
     code = os.waitpid(child, 0)[1]
-    return json.loads(text) if text else {"at": at, "end": "died", "text": f"status {code}"}
+    return json.loads(text) if text else {"end": "died", "text": f"status {code}"}
 
 
 def numbers(first: int, stride: int, count: int, calls: int) -> Iterator[int]:
@@ -131,22 +178,25 @@ def numbers(first: int, stride: int, count: int, calls: int) -> Iterator[int]:
     return iter(asked[:count] if count else asked)
 
 
-def main(folder: Path, number: int, sticky: int, kinds: int, *which: int) -> None:
+def main(what: str, folder: Path, number: int, sticky: int, kinds: int, *which: int) -> None:
     """Count, then refuse."""
     folder.mkdir(parents=True, exist_ok=True)
-    disk = Disk(folder.resolve() / "run")
+    act, disk = ACTS[what], Disk(folder.resolve() / "run")
     one_report_for_all()
     shutil.rmtree(disk.root, ignore_errors=True)
-    run(disk.root)  # what is compiled or drawn once
+    act(disk.root)  # what is compiled or drawn once
     shutil.rmtree(disk.root)
     disk.arm(kinds=kinds)
-    run(disk.root)
+    act(disk.root)
     calls, truth = disk.count, data_of(disk.root)
     disk.disarm()
     print(json.dumps({"calls": calls, "files": len(truth)}), flush=True)
     for at in numbers(*which, calls):
-        print(json.dumps(tried(disk, truth, at, (number, sticky, kinds))), flush=True)
+        attempt = partial(tried, disk, act, truth, at, (number, sticky, kinds))
+        # of the store alone nothing is left in a process, and a fork takes longer than the act
+        found = alone(attempt) if act is whole_run else attempt()
+        print(json.dumps({"at": at, **found}), flush=True)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), *map(int, sys.argv[2:]))
+    main(sys.argv[1], Path(sys.argv[2]), *map(int, sys.argv[3:]))

@@ -10,7 +10,7 @@ import hashlib
 import io
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -20,7 +20,12 @@ import zarr
 from rich.console import Console
 
 import ionflow
+from ionflow import steps
 from tiny_recipe import tiny
+
+
+def _interrupt() -> None:
+    raise KeyboardInterrupt
 
 
 class Here:
@@ -28,8 +33,15 @@ class Here:
 
     status, dashboard_link = "running", ""
 
+    def __init__(self, segments: int = -1, then: Callable[[], None] = _interrupt) -> None:
+        self._left, self._then = segments, then
+
     def submit(self, act: Callable[..., Any], *args: Any, **_: Any) -> Done:
-        """Do it."""
+        """Do it; before the segment after so many, something else."""
+        if args and args[0] is steps.advance:
+            if self._left == 0:
+                self._then()
+            self._left -= 1
         return Done(act(*args))
 
     def nthreads(self) -> dict[str, int]:
@@ -58,16 +70,21 @@ class Done:
 
 
 @contextmanager
-def in_one_thread() -> Iterator[None]:
-    """The driver works without a cluster, and zarr writes one file after the other."""
+def in_one_thread(segments: int = -1, then: Callable[[], None] = _interrupt) -> Iterator[None]:
+    """The driver works without a cluster, and zarr writes one file after the other.
+
+    Parameters
+    ----------
+    segments : after so many, `then` is called: an interrupt as by Ctrl-C; never if -1
+    """
 
     @contextmanager
     def here(*_: Any) -> Iterator[Here]:
-        yield Here()
+        yield Here(segments, then)
 
     with (
         mock.patch("ionflow.driver.connect", here),
-        mock.patch("ionflow.driver.dispatch.wait", lambda *_, **__: None),
+        mock.patch("ionflow.driver.dispatch.wait"),
         mock.patch("ionflow.store.hold._BEAT_S", 1e6),
         dask.config.set(scheduler="synchronous"),
         zarr.config.set({"async.concurrency": 1, "threading.max_workers": 1}),
@@ -90,11 +107,18 @@ def smallest(**changes: Any) -> dict[str, Any]:
     return {**recipe, **changes}
 
 
-def run(out: Path, recipe: dict[str, Any] | None = None, **how: Any) -> str:
+def run(
+    out: Path,
+    recipe: dict[str, Any] | None = None,
+    *,
+    segments: int = -1,
+    then: Callable[[], None] = _interrupt,
+    **how: Any,
+) -> str:
     """Run it; what the console showed, also if an error ends it (then in its notes)."""
     text = io.StringIO()
     try:
-        with in_one_thread():
+        with in_one_thread(segments, then), suppress(KeyboardInterrupt):
             ionflow.run(recipe or smallest(), out=out, console=Console(file=text, width=200), **how)
     except BaseException as error:
         error.add_note(text.getvalue())

@@ -1,0 +1,50 @@
+"""The n-th write, link, rename or fsync fails: the run goes on, or says so and goes on later."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from disk_faults import DEAD, FULL, ONCE, READ_ONLY, compiler, library, refuse
+
+pytestmark = pytest.mark.skipif(compiler() is None, reason="no C compiler to count calls with")
+
+
+@pytest.fixture(scope="module")
+def calls(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What counts and refuses calls."""
+    return library(tmp_path_factory.mktemp("calls"))
+
+
+def test_every_single_call_of_the_store_may_fail(calls: Path, tmp_path: Path) -> None:
+    found = refuse(calls, tmp_path, "files", ONCE)
+    assert found.tried == found.calls > 60
+    assert {"write", "fsync", "link", "rename", "mkdir", "unlink", "create"} <= set(found.hits)
+    assert found.faults == []
+
+
+@pytest.mark.parametrize(("fault", "first"), [(FULL, 20), (DEAD, 40), (READ_ONLY, 60)])
+def test_a_disk_that_stays_bad_while_folders_are_written(
+    calls: Path, tmp_path: Path, fault, first
+) -> None:
+    found = refuse(calls, tmp_path, "folders", fault, first=first, stride=60)
+    assert found.tried >= 3
+    assert found.faults == []
+    assert "well" not in found.ends
+
+
+def test_some_calls_of_a_whole_run_may_fail(calls: Path, tmp_path: Path) -> None:
+    found = refuse(calls, tmp_path, "run", ONCE, first=11, stride=95)
+    assert found.tried >= 5
+    assert found.faults == []
+    assert found.ends["well"] >= 3, "what can be tried again is tried again"
+
+
+def test_a_full_disk_stops_a_whole_run_and_nothing_counts_as_failed(
+    calls: Path, tmp_path: Path
+) -> None:
+    found = refuse(calls, tmp_path, "run", FULL, first=35, stride=140)
+    assert found.tried >= 3
+    assert found.faults == []
+    assert set(found.ends) == {"out of space"}
+    assert found.recorded == 0
