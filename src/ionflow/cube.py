@@ -99,10 +99,7 @@ def export_maps(run: Run, folder: Path, **coords: Any) -> list[Path]:
             hint="add the analysis density_map to the recipe and run it again",
         )
     folder.mkdir(parents=True, exist_ok=True)
-    return [
-        write_cube(run.store.read_result(row.key), folder / f"{row.name}-{row.case}.cube")
-        for row in rows
-    ]
+    return [write_cube(run.store.read_result(row.key), folder / f"{row.file}.cube") for row in rows]
 
 
 def _is_map(run: Run, row: Row) -> bool:

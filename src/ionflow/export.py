@@ -98,7 +98,7 @@ def _selected(run: Run, stage: str | None, coords: Mapping[str, Any]) -> list[Ro
 def _write(run: Run, row: Row, to: str, folder: Path, every: int) -> Path:
     dataset = run.store.trajectory(row.key)
     require(dataset, "positions", "cell")
-    path = folder / f"{row.name}-{row.case}{FORMATS[to]}"
+    path = folder / f"{row.file}{FORMATS[to]}"
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         with _WRITERS[to](partial) as write:
