@@ -1,10 +1,11 @@
 """Run an operation of the store again and again, each time killed -9 a little later.
 
-    python killer.py OPERATION TEMPLATE OUT
+    python killer.py OPERATION TEMPLATE OUT OFFSET STRIDE
 
 Each attempt works on its own copy of the run folder TEMPLATE, OUT/0000, OUT/0001, ..., and is
-killed just before a call that changes the disk: before each one of the store itself, and before
-every 70th of all (most of which zarr makes while it writes aside). Prints the number of copies.
+killed just before a call that changes the disk: before each STRIDE-th one of the store itself
+from OFFSET on, and before every 70th of all (most of which zarr makes while it writes aside).
+Prints the number of copies.
 """
 
 from __future__ import annotations
@@ -26,8 +27,10 @@ from ionflow.store import Store
 CALLS = ("fsync", "link", "replace", "rename", "unlink", "rmdir", "mkdir")
 DECISIVE = ("link", "replace", "rename", "unlink")
 
+SMALL = Salt(repeat=1, frames=2)
+
 OPERATIONS: dict[str, Callable[[Store], None]] = {
-    "commit": lambda store: Salt().commit(store, store.next_segment(KEY)),
+    "commit": lambda store: SMALL.commit(store, store.next_segment(KEY)),
     "seal": lambda store: store.seal(KEY),
     "result": lambda store: store.write_result(KEY, xr.Dataset({"D": ("species", [1.0, 2.0])})),
     "json": lambda store: store.write_json("run.json", {"number": 2}),
@@ -71,11 +74,11 @@ def lives(operation: str, folder: Path, countdown: Countdown) -> bool:
     os._exit(0)
 
 
-def main(operation: str, template: Path, out: Path) -> None:
+def main(operation: str, template: Path, out: Path, offset: int, stride: int) -> None:
     """Copy, kill, until an attempt lives."""
     done = 0
-    for only_own, stride in ((True, 1), (False, 70)):
-        for at in range(0, 10_000, stride):
+    for only_own, begin, step in ((True, offset, stride), (False, 0, 70 * stride)):
+        for at in range(begin, 10_000, step):
             folder = out / f"{done:04d}"
             shutil.copytree(template, folder)
             done += 1
@@ -85,4 +88,4 @@ def main(operation: str, template: Path, out: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))
+    main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), *map(int, sys.argv[4:]))

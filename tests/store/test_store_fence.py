@@ -16,6 +16,7 @@ from salt import KEY, Salt
 
 from ionflow.errors import TakenOverError
 from ionflow.store import Store, hold, results, sealing, writer
+from ionflow.store.epochs import look
 
 OTHER = "cd" * 32
 ZOMBIE = """
@@ -173,9 +174,16 @@ def _copied(store: Store, name: str) -> Path:
     return shutil.copytree(store.root, store.root.parent / name)
 
 
+def won(store: Store) -> int:
+    """The epoch that someone wins."""
+    _, epoch = look(store.root)
+    hold._win(store.root, epoch)
+    return epoch
+
+
 def _heir(store: Store) -> Store:
     """One who takes over, as from another host."""
-    epoch = hold._win(store.root)
+    epoch = won(store)
     writer.fence(store.root, epoch)
     hold._release(store.root, epoch)
     return Store.open(store.root)
@@ -194,7 +202,7 @@ def test_a_library_that_makes_its_folder_again_is_refused(filled: Store) -> None
 
 
 def test_one_who_won_but_had_not_begun_is_refused(filled: Store) -> None:
-    epoch = hold._win(filled.root)
+    epoch = won(filled)
     _heir(filled)
     with pytest.raises(TakenOverError):
         hold._fenced(filled.root, epoch)

@@ -174,6 +174,24 @@ def test_of_many_that_find_it_stale_one_wins(store: Store, other) -> None:
     assert store.holder() is None
 
 
+def test_who_looked_before_another_won_does_not_win_after_it(store: Store, other, monkeypatch):
+    other.kill()
+    other.wait()
+    looked, first = hold.look, contextlib.ExitStack()
+
+    def look_then_lose(root: Path) -> tuple[int, int]:
+        seen = looked(root)
+        monkeypatch.setattr(hold, "look", looked)
+        first.enter_context(Store.open(root).hold())
+        return seen
+
+    monkeypatch.setattr(hold, "look", look_then_lose)
+    with first:
+        with pytest.raises(HeldError, match=str(os.getpid())), store.hold():
+            pass
+        assert latest_epoch(store.root) == 2
+
+
 def test_numbers_never_go_back(store: Store) -> None:
     for _ in range(12):
         with store.hold():

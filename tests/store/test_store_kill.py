@@ -8,20 +8,27 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from killer import SMALL
 from salt import KEY, Salt
 
 from ionflow.store import Store
 
-Killed = Callable[[str], list[Store]]
+Killed = Callable[..., list[Store]]
+
+
+@pytest.fixture
+def salt() -> Salt:
+    return SMALL
 
 
 @pytest.fixture
 def killed(store: Store, tmp_path: Path) -> Killed:
     """Copies of `store`, each left behind by a killed writer, but for the last."""
 
-    def kill(operation: str) -> list[Store]:
+    def kill(operation: str, offset: int = 0, stride: int = 1) -> list[Store]:
         script = Path(__file__).with_name("killer.py")
         command = [sys.executable, str(script), operation, str(store.root), str(tmp_path)]
+        command += [str(offset), str(stride)]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         return [Store.open(tmp_path / f"{number:04d}") for number in range(int(done.stdout))]
 
@@ -51,7 +58,7 @@ def test_a_killed_seal_loses_nothing_and_is_finished_later(
         store.seal(KEY)
     salt.commit(store, 1)
     salt.commit(store, 2)
-    copies = killed("seal")
+    copies = killed("seal", int(extended), 2)  # the two are cut off at every call together
     assert {copy.is_sealed(KEY) for copy in copies} == {False, True}
     for number, copy in enumerate(copies):
         assert salt.agrees(copy, 3)

@@ -23,6 +23,7 @@ from salt import KEY, Salt
 
 from ionflow.errors import TakenOverError
 from ionflow.store import SegmentExists, State, Store, hold
+from ionflow.store.epochs import look
 from ionflow.store.segments import segment_path
 from ionflow.store.writer import fence
 
@@ -85,7 +86,8 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def take_over(self) -> None:
         self.zombies += [self.store] if hasattr(self, "store") else []
-        epoch = hold._win(self.root)
+        _, epoch = look(self.root)
+        hold._win(self.root, epoch)
         fence(self.root, epoch)
         self.store = Store(self.root, epoch)
 

@@ -37,12 +37,19 @@ def latest_epoch(root: Path) -> int:
     return max(epochs(root), default=0)
 
 
-def next_epoch(root: Path) -> int:
-    """The number to win: after all that ever were, even where `holders` was deleted by hand."""
+def look(root: Path) -> tuple[int, int]:
+    """The number of the last holder (0 if there was none), and the number to be won after it.
+
+    That is a number after all that ever were, even where `holders` was deleted by hand. Whoever
+    finds the last holder gone must win this number: a higher one would pass over another winner.
+    """
     folder = root / ".tmp"
     with damage(folder):
         names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-    return 1 + max([latest_epoch(root), *(int(name) for name in names if _NUMBER.fullmatch(name))])
+    # scratch folders before holders: a winner's file is there before its folder
+    scratch = max((int(name) for name in names if _NUMBER.fullmatch(name)), default=0)
+    latest = latest_epoch(root)
+    return latest, max(latest, scratch) + 1
 
 
 def is_released(root: Path, epoch: int) -> bool:

@@ -20,7 +20,7 @@ from typing import Any
 from ionflow.errors import HeldError, StoreError
 from ionflow.store.archive import damage
 from ionflow.store.documents import document_bytes, read_document
-from ionflow.store.epochs import epoch_path, is_released, latest_epoch, next_epoch, tidy_epochs
+from ionflow.store.epochs import epoch_path, is_released, latest_epoch, look, tidy_epochs
 from ionflow.store.files import writing
 from ionflow.store.process import host, is_of_here, is_stale, namespace, process_start
 from ionflow.store.writer import Writer, fence
@@ -72,8 +72,10 @@ def held(
     StoreError
         If the folder cannot be written, or its file system has no hard links.
     """
-    _wait_out(root, PATIENCE_S if patience_s is None else patience_s, waiting or _silent)
-    epoch = _win(root)
+    latest, epoch = look(root)
+    patience_s = PATIENCE_S if patience_s is None else patience_s
+    _wait_out(root, latest, patience_s, waiting or _silent)
+    _win(root, epoch)
     try:
         with _beating(root, epoch):
             _fenced(root, epoch)
@@ -87,8 +89,7 @@ def _silent(_: str) -> None:
     return None
 
 
-def _win(root: Path) -> int:
-    epoch = next_epoch(root)
+def _win(root: Path, epoch: int) -> None:
     record = _self(epoch)
     try:
         Writer(root).publish(epoch_path(root, epoch, "json"), document_bytes(record))
@@ -99,7 +100,6 @@ def _win(root: Path) -> int:
         if epoch == latest_epoch(root) and _record(root, epoch)["token"] == record["token"]:
             _release(root, epoch)
         raise
-    return epoch
 
 
 def _fenced(root: Path, epoch: int) -> None:
@@ -119,9 +119,8 @@ def _release(root: Path, epoch: int) -> None:
             return
 
 
-def _wait_out(root: Path, patience_s: float, waiting: Waiting) -> None:
-    """Return once the run folder may be won; refuse while its holder lives."""
-    epoch = latest_epoch(root)
+def _wait_out(root: Path, epoch: int, patience_s: float, waiting: Waiting) -> None:
+    """Return once the holder of an epoch is gone; refuse while it lives."""
     if not epoch or is_released(root, epoch):
         return
     record = _record(root, epoch)
