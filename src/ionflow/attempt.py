@@ -78,7 +78,7 @@ def attempt(verb: Verb, store: Store, tasks: Sequence[Task], token: str) -> list
     try:
         _begin(store, token)
         return verb(store, tasks)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - plugins raise anything; it is told
+    except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - plugins raise anything; it is told
         return [Outcome.of(task.key, error) for task in tasks]
 
 

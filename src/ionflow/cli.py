@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from ionflow.errors import InterruptedRunError, IonflowError, PluginError, RecipeError
 from ionflow.terminal import console as _console
+from ionflow.terminal import outlive_terminal
 
 EXIT_FAILED, EXIT_BAD, EXIT_INTERRUPTED = 1, 2, 130
 
@@ -302,4 +303,5 @@ def _read(recipe: str, scale: str | None, overrides: Iterable[str] | None) -> An
 
 def main() -> None:
     """Entry point."""
+    outlive_terminal()
     app()

@@ -45,8 +45,17 @@ class Lasting:
         return getattr(self._stream, name)
 
 
+def outlive_terminal() -> None:
+    """Let the standard streams of this process fall silent when what they lead to is gone."""
+    sys.stdout, sys.stderr = _lasting(sys.stdout), _lasting(sys.stderr)
+
+
+def _lasting(stream: Any) -> Any:
+    # None in a process that was started without any
+    return stream if stream is None or isinstance(stream, Lasting) else Lasting(stream)
+
+
 def console() -> Console:
     """The console of the command line: no colours of numbers, no folding in a pipe."""
     wide = None if sys.stdout.isatty() else _PIPE_WIDTH
-    stream: Any = Lasting(sys.stdout)
-    return Console(file=stream, highlight=False, soft_wrap=True, width=wide)
+    return Console(file=_lasting(sys.stdout), highlight=False, soft_wrap=True, width=wide)
