@@ -27,7 +27,7 @@ from tiny_recipe import tiny
 
 PLUGINS = Path(__file__).parent / "path"
 MAIN = "from quick_start import main; main()"
-PATIENCE_S = 120.0
+PATIENCE_S = 600.0
 
 Wait = Callable[[], Any]
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from campaigns import ALONE, WHOLE, cluster, kill_drivers, kill_schedulers, kill_workers
 from harness import paced, recipe, write_recipe
+
+pytestmark = pytest.mark.timeout(900)
 
 
 def test_workers_killed_at_random_leave_no_trace(ground):

@@ -178,9 +178,6 @@ class MoodyIons(RigidIon):
     fault: str = "none"
     """What it does wrong."""
 
-    def force_field(self, device: str = "cpu") -> Any:
-        return None
-
     def calculator(self) -> Calculator:
         return _MoodyCalculator(super().calculator(), self.fault)
 

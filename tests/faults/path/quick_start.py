@@ -6,6 +6,7 @@ ionflow starts its workers from scratch, some seconds each; a suite that kills h
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import get_context
@@ -33,8 +34,16 @@ def forked_workers() -> Iterator[None]:
         yield
 
 
+def shift_clock() -> None:
+    """Let this process see a wall clock that is wrong by IONFLOW_FAULTS_CLOCK_S seconds."""
+    shift, clock = float(os.environ.get("IONFLOW_FAULTS_CLOCK_S", "0")), time.time
+    if shift:
+        time.time = lambda: clock() + shift
+
+
 def main() -> None:
     """The command line of ionflow, with such workers."""
+    shift_clock()
     from ionflow.cli import main as command_line
 
     with forked_workers():
