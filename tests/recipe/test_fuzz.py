@@ -56,16 +56,24 @@ VALUES = st.recursive(
 
 
 def settles(source, registry, **options) -> Recipe | None:
-    """The recipe, or None with faults, within the time allowed."""
-    start, worked = time.perf_counter(), time.process_time()
-    recipe, faults = None, ()
-    try:
-        recipe = read(source, registry, **options)
-    except RecipeError as error:
-        faults = error.faults
-    # its own time, for another process may hold the core; and it must not wait for anything
-    assert time.process_time() - worked < SLOWEST_S
-    assert time.perf_counter() - start < 20 * SLOWEST_S
+    """The recipe, or None with faults, within the time allowed.
+
+    Twice over it is the recipe's fault: once, plugins were imported or the machine was busy.
+    """
+    slow = 0
+    for _ in range(2):
+        start, worked = time.perf_counter(), time.process_time()
+        recipe, faults = None, ()
+        try:
+            recipe = read(source, registry, **options)
+        except RecipeError as error:
+            faults = error.faults
+        # its own time, for another process may hold the core; and it must not wait for anything
+        spent = time.process_time() - worked
+        slow += spent > SLOWEST_S or time.perf_counter() - start > 20 * SLOWEST_S
+        if not slow:
+            break
+    assert slow < 2, f"{spent:.1f} s"
     assert recipe or faults
     assert all(f.message and "\n" not in str(f) for f in faults)
     assert list(faults) == sorted(faults)
