@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Self
 
-from ionflow.cluster import this_worker
+from ionflow.cluster import in_this_thread, this_worker
 from ionflow.errors import DataError, OutOfSpaceError, PhysicsError, TakenOverError, reason
 from ionflow.graph import Task
 from ionflow.store import SegmentExists, Store
@@ -77,7 +77,8 @@ def attempt(verb: Verb, store: Store, tasks: Sequence[Task], token: str) -> list
     """Do something with tasks; nothing but the death of the process keeps it from returning."""
     try:
         _begin(store, token)
-        return verb(store, tasks)
+        with in_this_thread():
+            return verb(store, tasks)
     except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - plugins raise anything; it is told
         return [Outcome.of(task.key, error) for task in tasks]
 

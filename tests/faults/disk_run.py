@@ -64,7 +64,7 @@ class Done:
         """It is."""
         return True
 
-    def result(self) -> Any:
+    def result(self, timeout: float | None = None) -> Any:
         """What came out."""
         return self.value
 

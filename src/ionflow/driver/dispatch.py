@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from distributed import Client, wait
+from distributed.scheduler import KilledWorker
 
 from ionflow import attempt, steps
 from ionflow.attempt import End, Outcome, Verb
@@ -24,6 +25,7 @@ from ionflow.plan import StageWork
 _TURN_S = 1.0
 _COUNT_EVERY_S = 10.0
 _LOOK_S = 0.1
+_ANSWER_S = 60.0
 
 #: What Dask's client raises where its scheduler does not answer.
 _UNREACHABLE = (OSError, TimeoutError)
@@ -208,12 +210,24 @@ class Driver:
     def _settle(self, run: Running) -> None:
         status = run.future.status
         if status == "finished":
-            for outcome in run.future.result():
+            for outcome in self._outcomes(run):
                 self._judge(run, outcome)
         elif status == "error":
             self.trials.died(run, run.future.exception())
         # cancelled: the scheduler was gone for a while, and the tasks are ready again
         run.forget(self.store)
+
+    def _outcomes(self, run: Running) -> Sequence[Outcome]:
+        """What came of an attempt; nothing where the answer got lost: truth is on disk."""
+        try:
+            found: Sequence[Outcome] = run.future.result(timeout=_ANSWER_S)
+        except KilledWorker as error:  # who had the answer died, and who was to find it again
+            self.trials.died(run, error)
+        except (*_UNREACHABLE, CancelledError):
+            run.future.release()
+        else:
+            return found
+        return []
 
     def _judge(self, run: Running, outcome: Outcome) -> None:
         task = self.ledger.tasks[outcome.key]
