@@ -95,6 +95,21 @@ class Watch:
         )
 
 
+def shape_fault(frame: Frame, atoms: int) -> str:
+    """What of a frame has the wrong shape; a reshape would take (3, atom) for (atom, 3)."""
+    asked = {
+        "positions": (atoms, 3), "cell": (3, 3), "velocities": (atoms, 3), "stress_eV_A3": (6,),
+    }  # fmt: skip
+    for name, shape in asked.items():
+        values = getattr(frame, name)
+        if values is not None and np.shape(values) != shape:
+            return (
+                f"the engine yielded {name} of shape {np.shape(values)}, not {shape}, "
+                f"at step {frame.step}"
+            )
+    return ""
+
+
 def state_fault(atoms: Atoms) -> str:
     """What is wrong with an end state; empty if nothing is."""
     arrays = (atoms.positions, atoms.get_momenta(), np.array(atoms.cell))

@@ -6,6 +6,7 @@ Each takes tasks, writes to the store and returns an outcome for each of them.
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -53,7 +54,11 @@ def advance(store: Store, tasks: Sequence[Task]) -> list[Outcome]:
     segment = next_segment(store, tasks)
     systems = [_start(store, task) for task in tasks]
     tracks = [
-        _Track(_watch(store, task), State.from_atoms(atoms, segment.first_step).digest())
+        _Track(
+            _watch(store, task),
+            State.from_atoms(atoms, segment.first_step).digest(),
+            len(atoms),
+        )
         for task, atoms in zip(tasks, systems, strict=True)
     ]
     work: StageWork = tasks[0].payload
@@ -144,12 +149,13 @@ class _Track:
     watch: health.Watch
     start: str
     """Digest of the state that it starts from."""
+    atoms: int
     frames: list[Frame] = field(default_factory=list)
     failure: str = ""
 
     def add(self, frame: Frame) -> None:
         if not self.failure:
-            self.failure = self.watch.fault(frame)
+            self.failure = health.shape_fault(frame, self.atoms) or self.watch.fault(frame)
             self.frames.append(frame)
 
 
@@ -208,7 +214,7 @@ def _finish(
         "watch": track.watch.record(),
         "doubt": health.doubt(work.potential, atoms, segment),
     }
-    store.commit_segment(
+    loose = store.commit_segment(
         task.key,
         segment.index,
         segment.first_step,
@@ -218,6 +224,8 @@ def _finish(
         meta,
         start=track.start,
     )
+    for sentence in loose:
+        warnings.warn(sentence, stacklevel=1)
     steps = segment.last_step - segment.first_step
     return Outcome(task.key, End.DONE, segment.last_step, steps, timing["wall_s"])
 

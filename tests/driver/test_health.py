@@ -33,6 +33,7 @@ SPOIL: dict[str, Callable[[Frame], Frame]] = {
     "evaporating": lambda f: replace(f, cell=f.cell * 1.3),
     "collapsing": lambda f: replace(f, cell=f.cell / 1.3),
     "flat": lambda f: replace(f, cell=f.cell * [[1], [1], [0]]),
+    "turned": lambda f: replace(f, positions=f.positions.T),
     "thin": lambda f: replace(f, cell=np.diag([0.1, 1e3, 1e3]) * f.cell[0, 0] / 10),
 }
 
@@ -110,6 +111,7 @@ FAULTS = {
     "fused": "atoms 3 and 4 are 0.10 Å apart at step 70.* \\(min_distance_angstrom\\)",
     "evaporating": "step 70 is 0.455 times .* evaporates.* \\(max_density_change\\)",
     "collapsing": "step 70 is 2.2 times .* collapses.* \\(max_density_change\\)",
+    "turned": r"yielded positions of shape \(3, 21\), not \(21, 3\), at step 70",
     "flat": "the cell has no volume at step 70",
 }
 

@@ -29,6 +29,8 @@ from ionflow.store.files import writing
 from ionflow.view import Run
 from ionflow.view import open as open_run
 
+_FLAGS_SHOWN = 12
+
 
 def run(
     source: Path | str | Mapping[str, Any],
@@ -182,6 +184,11 @@ def _footer(ledger: Ledger, wall_s: float, console: Console) -> None:
     if ledger.failed:
         text += f", {len(ledger.failed)} failed, {len(ledger.lost())} could not start for that"
     _say(console, text)
+    flags = [str(flag) for flag in open_run(ledger.store.root).flags]
+    for line in flags[:_FLAGS_SHOWN]:
+        _say(console, f"FLAGGED  {line}")
+    if len(flags) > _FLAGS_SHOWN:
+        _say(console, f"and {len(flags) - _FLAGS_SHOWN} more flags: see the report")
 
 
 __all__ = ["run"]
