@@ -197,7 +197,7 @@ class Run:
         """The resolved recipe that this run followed, as plain data."""
         from ruamel.yaml import YAML
 
-        text = (self.path / "recipe.yaml").read_text(encoding="utf-8")
+        text = self.store.read_text("recipe.yaml")
         return dict(YAML(typ="safe", pure=True).load(text) or {})
 
     @property

@@ -11,7 +11,7 @@ from ionflow.store.documents import document_bytes, read_document
 from ionflow.store.files import make_folder, within
 from ionflow.store.keys import check_key
 from ionflow.store.quarantine import set_aside
-from ionflow.store.texts import write_texts
+from ionflow.store.texts import read_text, write_texts
 from ionflow.store.writer import Writer
 
 _MARK = "store.json"
@@ -108,6 +108,16 @@ class Folder:
     def write_json(self, name: str, value: Mapping[str, Any]) -> None:
         """Replace a JSON file of the run folder, whole and durably, with a checksum in it."""
         self._writer.replace(within(self.root, name), document_bytes(value, name))
+
+    def read_text(self, name: str) -> str:
+        """A text file of the run folder, its checksum compared.
+
+        Raises
+        ------
+        StoreError
+            If the file is missing or not what was written.
+        """
+        return read_text(self.root, name)
 
     def write_text(self, name: str, text: str) -> None:
         """Replace a text file of the run folder, whole and durably."""

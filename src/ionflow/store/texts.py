@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ionflow.errors import StoreError
+from ionflow.store.archive import damage
 from ionflow.store.documents import document_bytes, read_document
 from ionflow.store.files import guarded, open_plain, within
 from ionflow.store.problem import Problem, tried
@@ -35,6 +36,17 @@ def write_texts(writer: Writer, texts: Mapping[str, str], below: str = "") -> No
         for name in gone:
             writer.discard(root / name)
         _write(writer, {n: s for n, s in (known | sums).items() if n not in gone})
+
+
+def read_text(root: Path, name: str) -> str:
+    """A text, compared with its checksum if it is on the list."""
+    path = within(root, name)
+    listed: Known = read_document(root / TEXTS)["texts"] if (root / TEXTS).exists() else {}
+    with damage(path):
+        if name in listed:
+            _check(path, listed[name])
+        with open_plain(path) as file:
+            return file.read().decode()
 
 
 def forget_texts(writer: Writer, names: list[str]) -> None:
