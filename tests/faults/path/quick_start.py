@@ -11,6 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import get_context
 
+# before anything is imported that keeps the function: a clock that is wrong for all of the process
+if _shift_s := float(os.environ.get("IONFLOW_FAULTS_CLOCK_S", "0")):
+    _clock = time.time
+    time.time = lambda: _clock() + _shift_s
+
 import dask
 import distributed.utils
 
@@ -34,16 +39,8 @@ def forked_workers() -> Iterator[None]:
         yield
 
 
-def shift_clock() -> None:
-    """Let this process see a wall clock that is wrong by IONFLOW_FAULTS_CLOCK_S seconds."""
-    shift, clock = float(os.environ.get("IONFLOW_FAULTS_CLOCK_S", "0")), time.time
-    if shift:
-        time.time = lambda: clock() + shift
-
-
 def main() -> None:
     """The command line of ionflow, with such workers."""
-    shift_clock()
     from ionflow.cli import main as command_line
 
     with forked_workers():
