@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PLUGINS := $(wildcard plugins/*/pyproject.toml)
 
-.PHONY: scan test install check pytest bench coverage docs clean
+.PHONY: scan test install check pytest bench coverage faults docs clean
 
 scan: install
 	$(BIN)/ionflow run recipes/amx_scan.yaml
@@ -43,6 +43,11 @@ bench: install
 # how often intervals hold the exact value: the table of docs/analyses/transport.md, half an hour
 coverage: install
 	OMP_NUM_THREADS=1 $(BIN)/python tests/analysers/coverage.py --trajectories 1000
+
+# the long form of the fault suite: the tables of docs/reliability.md, about an hour
+faults: install
+	OMP_NUM_THREADS=1 $(BIN)/python tests/faults/long.py --out faults
+	OMP_NUM_THREADS=1 IONFLOW_FUZZ=10000 $(BIN)/python -m pytest -q --timeout 7200 tests/recipe/test_fuzz.py tests/recipe/test_fuzz_shipped.py
 
 # docs/reference.md from the plugins' own fields, and the outputs of commands on other pages
 docs: install
