@@ -146,15 +146,13 @@ def afterwards(root: Path, act: Act, truth: dict[str, str]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def tried(
-    disk: Disk, act: Act, truth: dict[str, str], at: int, how: tuple[int, int, int]
-) -> dict[str, Any]:
+def refused(disk: Disk, act: Act, at: int, how: tuple[int, int, int]) -> dict[str, Any]:
     """One refusal."""
     shutil.rmtree(disk.root, ignore_errors=True)
     disk.arm(at, *how)
-    found = {"at": at, **disturbed(disk, act)}
+    found = disturbed(disk, act)
     disk.disarm()
-    return found | afterwards(disk.root, act, truth)
+    return found
 
 
 def alone(act: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -192,9 +190,12 @@ def main(what: str, folder: Path, number: int, sticky: int, kinds: int, *which: 
     disk.disarm()
     print(json.dumps({"calls": calls, "files": len(truth)}), flush=True)
     for at in numbers(*which, calls):
-        attempt = partial(tried, disk, act, truth, at, (number, sticky, kinds))
-        # of the store alone nothing is left in a process, and a fork takes longer than the act
-        found = alone(attempt) if act is whole_run else attempt()
+        attempt = partial(refused, disk, act, at, (number, sticky, kinds))
+        after = partial(afterwards, disk.root, act, truth)
+        # a disk that refuses everything keeps a holder from letting go until its process ends;
+        # elsewhere a fork takes longer than the act
+        apart = sticky or act is whole_run
+        found = alone(attempt) | alone(after) if apart else attempt() | after()
         print(json.dumps({"at": at, **found}), flush=True)
 
 
