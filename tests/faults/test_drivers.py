@@ -57,7 +57,8 @@ def test_a_worker_that_outlives_its_driver_and_is_about_to_commit_changes_nothin
         wait_for((words / "waiting").exists, "a worker that is about to commit")
         first.signal(signal.SIGKILL)
         first.wait()
-    run(made, out)
+    with child(site, write(tmp_path, made), out) as second:  # on other workers: this one is busy
+        assert second.wait() == 0, second.text()
     before = final_files(out)
     (words / "open").touch()
     with Client(cluster["address"]) as client:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -141,7 +142,8 @@ class Folder:
 
     def remove_note(self, name: str) -> None:
         """Forget a note; nothing if there is none."""
-        (self._writer.desk / name).unlink(missing_ok=True)
+        with suppress(FileNotFoundError, NotADirectoryError):  # who was taken over has no desk
+            (self._writer.desk / name).unlink()
 
     # failures
 
