@@ -65,6 +65,11 @@ def kept(store: Store, digest: str | None) -> dict[str, Any]:
     return found
 
 
+def names(store: Store) -> list[str]:
+    """Digests of all that is kept."""
+    return sorted(path.stem for path in (store.root / "provenance").glob("*.json"))
+
+
 def _shared(digest: str) -> str:
     return f"provenance/{digest}.json"
 

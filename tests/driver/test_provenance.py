@@ -273,3 +273,11 @@ def stop_at_first_production(monkeypatch: pytest.MonkeyPatch) -> None:
         follow(self, slots, looked)
 
     monkeypatch.setattr(Driver, "follow", stopping)
+
+
+def test_a_deleted_table_of_software_is_missed(resumed, tmp_path):
+    store = Store(Path(shutil.copytree(resumed.store.root, tmp_path / "run")))
+    path = next((store.root / "provenance").iterdir())
+    before = [problem.path for problem in store.verify()]
+    path.unlink()
+    assert {problem.path for problem in store.verify()} - set(before) == {path}

@@ -105,3 +105,12 @@ def test_a_second_list_that_differs_is_written_again(store: Store, salt: Salt) -
     assert not store.is_sealed(KEY)
     assert store.recover(KEY) == []
     assert copy.read_bytes() == before
+
+
+def test_reading_says_that_a_segment_in_the_middle_is_missing(store: Store, salt: Salt) -> None:
+    for index in range(3):
+        salt.commit(store, index)
+    store.trajectory(KEY)
+    segment(store, 1).unlink()
+    with pytest.warns(UserWarning, match=r"000001\.zarr\.zip is missing.* segment 2 is there"):
+        store.trajectory(KEY)

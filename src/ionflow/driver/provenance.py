@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from ionflow import machine, software
+from ionflow import machine, origin, software
 from ionflow.driver.invocations import Invocations, ending_by, is_complete
 from ionflow.errors import StoreError, TakenOverError
 from ionflow.graph import Plan, Task
@@ -81,6 +81,8 @@ class Journal:
         if finished:
             self.record["finished"] = now()
         self.record["invocations"] = self._invocations.listed()
+        # so that verifying misses one that is deleted
+        self.record["kept"] = sorted({*self.record.get("kept", []), *origin.names(self._store)})
         self._store.write_json("run.json", self.record)
 
     def end(self, how: str) -> None:

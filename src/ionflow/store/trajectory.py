@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -159,11 +160,21 @@ class Trajectory:
                 where=str(self.folder),
             )
         live = [info for info in infos if not info.sealed]
+        self._warn_of_gap(len(infos))
         parts = [sealed.frames()] if sealed else []
         parts += [join_segments(self._segments, live)] if live else []
         frames = _joined(parts)
         _check_axis(frames, self.folder)
         return _cut(frames, steps)
+
+    def _warn_of_gap(self, count: int) -> None:
+        later = [n for n in segment_numbers(self._segments) if n > count]
+        if later:
+            warnings.warn(
+                f"{segment_path(self._segments, count)} is missing: frames end before it, though "
+                f"segment {later[-1]} is there; run `ionflow verify`",
+                stacklevel=2,
+            )
 
     def seal(self) -> None:
         """Rewrite segments as one sharded zarr, or finish what a crash left half done."""

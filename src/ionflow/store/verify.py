@@ -13,7 +13,7 @@ from ionflow.store.documents import read_document
 from ionflow.store.epochs import epoch_path, epochs
 from ionflow.store.problem import Problem, listed, tried
 from ionflow.store.state import read_state
-from ionflow.store.texts import text_problems
+from ionflow.store.texts import TEXTS, text_problems
 from ionflow.store.verify_trajectory import read_all, trajectory_problems
 
 if TYPE_CHECKING:
@@ -25,7 +25,8 @@ Row = Mapping[str, Any]
 def problems(store: Store, deep: bool) -> Iterator[Problem]:
     """Every problem of a run folder."""
     root = store.root
-    rows, finished = _asked(store)
+    run = _run(store)
+    rows, finished = _asked(run)
     for path in listed(root, "structures/*.zarr.zip"):
         yield from tried(path, _read_state, path)
     for path in listed(root, "trajectories/*"):
@@ -36,17 +37,33 @@ def problems(store: Store, deep: bool) -> Iterator[Problem]:
         yield from tried(path, read_document, path)
     yield from text_problems(root)
     yield from _holders(root)
+    yield from _lost_provenance(root, run)
     if finished:
         yield from _missing(store, rows)
+        if not (root / TEXTS).exists():
+            yield Problem(root / TEXTS, "missing, though the run is finished")
 
 
-def _asked(store: Store) -> tuple[dict[str, Row], bool]:
+def _asked(run: Mapping[str, Any]) -> tuple[dict[str, Row], bool]:
     """Tasks of run.json by key, and whether all of them are said to be done."""
     try:
-        run = store.read_json("run.json")
-        return {row["key"]: row for row in run["tasks"]}, bool(run.get("finished"))
-    except (StoreError, KeyError, TypeError):
-        return {}, False  # none yet; a damaged one is reported as such
+        return {row["key"]: row for row in run.get("tasks", ())}, bool(run.get("finished"))
+    except (KeyError, TypeError):
+        return {}, False
+
+
+def _run(store: Store) -> dict[str, Any]:
+    try:
+        return store.read_json("run.json")
+    except StoreError:
+        return {}  # none yet; a damaged one is reported as such
+
+
+def _lost_provenance(root: Path, run: Mapping[str, Any]) -> Iterator[Problem]:
+    for name in run.get("kept", ()):
+        file = f"provenance/{name}.json"
+        if not (root / file).exists() and not listed(root, f"quarantine/*/{file}"):
+            yield Problem(root / file, "missing: what it said of software or recipe is lost")
 
 
 def _missing(store: Store, rows: Mapping[str, Row]) -> Iterator[Problem]:
