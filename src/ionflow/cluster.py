@@ -61,9 +61,9 @@ def connect(spec: LocalCluster | AddressCluster, logs: Path | None = None) -> It
 
 
 def worker_count(client: Client) -> int:
-    """Tasks that the cluster runs at once."""
+    """Tasks that the cluster runs at once; 0 while no worker is connected."""
     threads: dict[str, int] = client.nthreads()
-    return max(1, sum(threads.values()))
+    return sum(threads.values())
 
 
 def dashboard(client: Client) -> str:

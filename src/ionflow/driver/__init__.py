@@ -104,7 +104,7 @@ def _drive(recipe: Recipe, plan: Plan, ledger: Ledger, journal: Journal, console
         slots = worker_count(client)
         journal.begin(slots)
         where = f"; dashboard {link}" if (link := dashboard(client)) else ""
-        _say(console, f"{slots} worker{'s' * (slots > 1)}{where}")
+        _say(console, f"{slots} worker{'s' * (slots != 1)}{where}")
         with watch(console, Progress(plan, ledger.store)) as listener:
             client.subscribe_topic(TOPIC, _warned(listener))
             limit_s = recipe.cluster.hang_limit_min * 60

@@ -22,6 +22,8 @@ from ionflow.graph import Task
 from ionflow.kinds import Engine
 from ionflow.plan import StageWork
 
+_NO_WORKER = "no worker is connected: waiting for one"
+
 _TURN_S = 1.0
 _COUNT_EVERY_S = 10.0
 _LOOK_S = 0.1
@@ -89,6 +91,8 @@ class Driver:
             When the scheduler is gone.
         """
         self._slots, self._counted = slots, time.monotonic()
+        if not slots:
+            self.listener.said(_NO_WORKER)
         self._fill()
         while self.running or self._has_more():
             self._turn()
@@ -114,7 +118,8 @@ class Driver:
         self._await_connection()
         self.store.check_held()
         for run in list(self._hung()):
-            self._restart(run)
+            with self._halting():
+                self._restart(run)
         self._fill()
 
     def _halting(self) -> suppress:
@@ -145,8 +150,12 @@ class Driver:
         """How many tasks the cluster runs at once; workers come and go."""
         if time.monotonic() - self._counted > _COUNT_EVERY_S:
             with suppress(*_UNREACHABLE):
-                self._slots, self._counted = worker_count(self.client), time.monotonic()
-        return self._slots
+                found, self._counted = worker_count(self.client), time.monotonic()
+                if self._slots and not found:
+                    self.listener.said(_NO_WORKER)
+                self._slots = found
+        # one waits at the scheduler for a worker to come
+        return max(1, self._slots)
 
     def _next(self, ready: list[Task]) -> tuple[Verb, Sequence[Task]]:
         first = ready[0]
