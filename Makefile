@@ -47,7 +47,8 @@ coverage: install
 # the long form of the fault suite: the tables of docs/reliability.md, about an hour
 faults: install
 	OMP_NUM_THREADS=1 $(BIN)/python tests/faults/long.py --out faults
-	OMP_NUM_THREADS=1 IONFLOW_FUZZ=10000 $(BIN)/python -m pytest -q --timeout 7200 tests/recipe/test_fuzz.py tests/recipe/test_fuzz_shipped.py
+	OMP_NUM_THREADS=1 IONFLOW_FAULTS=long $(BIN)/python -m pytest -q --timeout 3600 tests/faults
+	OMP_NUM_THREADS=1 IONFLOW_FUZZ=10002 $(BIN)/python -m pytest -q --timeout 7200 tests/recipe/test_fuzz.py tests/recipe/test_fuzz_shipped.py
 
 # docs/reference.md from the plugins' own fields, and the outputs of commands on other pages
 docs: install

@@ -27,10 +27,10 @@ def test_a_second_driver_is_refused_and_whatever_the_clock_says_the_dead_is_repl
     book = Book(out)
     with child(site, ground.source, out, IONFLOW_FAULTS_CLOCK_S=str(DAY_S)) as first:
         book.wait(2, first)
+        first.signal(signal.SIGSTOP)  # so that it cannot end meanwhile; it lives all the same
         with child(site, ground.source, out) as second:
             assert second.wait() == 1
             assert f"held by process {first.pid} on {socket.gethostname()}" in second.text()
-        book.wait(book.look() + 1, first)
         first.signal_group(signal.SIGKILL)
         first.wait()
     _age(out, -2 * DAY_S)

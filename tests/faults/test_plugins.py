@@ -131,6 +131,7 @@ def test_what_failed_is_not_tried_again_unasked(engines):
     assert "once more" not in engines[2][1]
 
 
+@pytest.mark.skipif(not LONG, reason="a minute; IONFLOW_FAULTS=long")
 def test_cured_and_asked_for_all_is_as_if_it_had_been_healthy(engines, site, run, tmp_path):
     out, source, _ = engines
     (site.words / "cured").touch()
@@ -162,6 +163,7 @@ def test_structures_that_fail_are_told_and_the_others_go_on(run, words, tmp_path
     check_siblings(tmp_path / "run", set(faults) - {"none"})
 
 
+@pytest.mark.skipif(not LONG, reason="a minute; IONFLOW_FAULTS=long")
 def test_potentials_that_fail_are_told_and_the_others_go_on(run, words, tmp_path):
     faults = ["none", "raises", "not_a_number", "misshapen", "hangs"]
     faults += ["ends", "eats", "cannot_arrive"] if LONG else []

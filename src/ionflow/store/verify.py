@@ -40,7 +40,8 @@ def problems(store: Store, deep: bool) -> Iterator[Problem]:
     yield from _lost_provenance(root, run)
     if finished:
         yield from _missing(store, rows)
-        if not (root / TEXTS).exists():
+        # a driver that lists what it keeps has written its recipe too
+        if "kept" in run and not (root / TEXTS).exists():
             yield Problem(root / TEXTS, "missing, though the run is finished")
 
 
