@@ -19,11 +19,17 @@ from typing import Any
 
 import numpy as np
 import psutil
+import pytest
 import xarray as xr
 
 from ionflow.errors import StoreError
 from ionflow.store import Store
 from tiny_recipe import tiny
+
+#: Tests of the long form alone: `make faults`.
+LONG_ONLY = pytest.mark.skipif(
+    os.environ.get("IONFLOW_FAULTS") != "long", reason="long; IONFLOW_FAULTS=long"
+)
 
 PLUGINS = Path(__file__).parent / "path"
 MAIN = "from quick_start import main; main()"

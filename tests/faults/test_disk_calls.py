@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from disk_faults import DEAD, FULL, ONCE, READ_ONLY, compiler, library, refuse
+from harness import LONG_ONLY
 
 pytestmark = pytest.mark.skipif(compiler() is None, reason="no C compiler to count calls with")
 
@@ -33,6 +34,7 @@ def test_a_disk_that_stays_bad_while_folders_are_written(
     assert "well" not in found.ends
 
 
+@LONG_ONLY
 def test_some_calls_of_a_whole_run_may_fail(calls: Path, tmp_path: Path) -> None:
     found = refuse(calls, tmp_path, "run", ONCE, first=11, stride=95)
     assert found.tried >= 5

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from distributed import Client
-from harness import Book, child, differing, examine, final_files, recipe, wait_for
+from harness import LONG_ONLY, Book, child, differing, examine, final_files, recipe, wait_for
 from harness import write_recipe as write
 
 from ionflow.store import Store
@@ -46,6 +46,7 @@ def _age(out: Path, seconds: float) -> None:
         os.utime(path, (time.time() + seconds, time.time() + seconds))
 
 
+@LONG_ONLY
 def test_a_worker_that_outlives_its_driver_and_is_about_to_commit_changes_nothing(
     run, cluster, site, words, tmp_path
 ):

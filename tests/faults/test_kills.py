@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from campaigns import ALONE, WHOLE, cluster, kill_drivers, kill_schedulers, kill_workers
-from harness import paced, recipe, write_recipe
+from harness import LONG_ONLY, paced, recipe, write_recipe
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -15,6 +15,7 @@ def test_workers_killed_at_random_leave_no_trace(ground):
     assert tally.is_clean(), tally.details
 
 
+@LONG_ONLY
 def test_a_driver_killed_with_its_workers_leaves_no_trace(ground):
     tally = kill_drivers(ground, 2, WHOLE)
     assert tally.is_clean(), tally.details

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import Site, child, differing, recipe, write_recipe
+from harness import LONG_ONLY, Site, child, differing, recipe, write_recipe
 
 import ionflow
 from ionflow.status import status
@@ -131,7 +131,7 @@ def test_what_failed_is_not_tried_again_unasked(engines):
     assert "once more" not in engines[2][1]
 
 
-@pytest.mark.skipif(not LONG, reason="a minute; IONFLOW_FAULTS=long")
+@LONG_ONLY
 def test_cured_and_asked_for_all_is_as_if_it_had_been_healthy(engines, site, run, tmp_path):
     out, source, _ = engines
     (site.words / "cured").touch()
@@ -147,6 +147,7 @@ def test_cured_and_asked_for_all_is_as_if_it_had_been_healthy(engines, site, run
 # -- other kinds of plugins, on the tests' own cluster --------------------------------------
 
 
+@LONG_ONLY
 def test_structures_that_fail_are_told_and_the_others_go_on(run, words, tmp_path):
     faults = ["none", "raises", "cannot_leave", "misshapen", "not_a_number"]
     faults += ["ends", "eats", "leaves"] if LONG else []
@@ -163,7 +164,7 @@ def test_structures_that_fail_are_told_and_the_others_go_on(run, words, tmp_path
     check_siblings(tmp_path / "run", set(faults) - {"none"})
 
 
-@pytest.mark.skipif(not LONG, reason="a minute; IONFLOW_FAULTS=long")
+@LONG_ONLY
 def test_potentials_that_fail_are_told_and_the_others_go_on(run, words, tmp_path):
     faults = ["none", "raises", "not_a_number", "misshapen", "hangs"]
     faults += ["ends", "eats", "cannot_arrive"] if LONG else []
@@ -215,6 +216,7 @@ def test_progress_resets_the_count_of_attempts(run, words, tmp_path, fault):
     assert not differing(tmp_path / "run", tmp_path / "again")
 
 
+@LONG_ONLY
 def test_what_a_run_can_do_without_is_done_without(run, words, tmp_path):
     """An analysis over the scan takes the trajectories that there are."""
     made = recipe(6, (900, 1200, 1350, 1500), analyses=["msd", "diffusion"])

@@ -10,7 +10,19 @@ import sys
 from pathlib import Path
 
 import pytest
-from harness import MAIN, Book, Child, child, examine, gone, paced, recipe, wait_for, write_recipe
+from harness import (
+    LONG_ONLY,
+    MAIN,
+    Book,
+    Child,
+    child,
+    examine,
+    gone,
+    paced,
+    recipe,
+    wait_for,
+    write_recipe,
+)
 
 from ionflow.store import Store
 
@@ -59,6 +71,7 @@ def test_two_interrupts_stop_at_once_and_leave_no_process(site, out, tmp_path):
         check_stopped(run, out, workers)
 
 
+@LONG_ONLY
 def test_a_termination_of_the_whole_group_is_resumable(ground, site, out):
     """As Slurm ends a job: the workers are hit too."""
     book = Book(out)
@@ -105,6 +118,7 @@ def _drain(leader: int) -> None:
         return
 
 
+@LONG_ONLY
 def test_under_nohup_a_closed_terminal_is_nothing_and_all_equals_the_undisturbed_run(
     site, out, reference, tmp_path
 ):
