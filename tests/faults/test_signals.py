@@ -51,7 +51,7 @@ def test_one_interrupt_to_all_stops_at_the_next_commit(ground, site, out):
     with child(site, ground.source, out) as run:
         book.wait(3, run)
         workers = run.workers()
-        assert len(workers) == 2
+        assert len(workers) >= 2  # and what they may just have called, such as git
         run.signal_group(signal.SIGINT)
         run.wait()
         check_stopped(run, out, workers)
@@ -59,16 +59,23 @@ def test_one_interrupt_to_all_stops_at_the_next_commit(ground, site, out):
     assert not book.lost()
 
 
-def test_two_interrupts_stop_at_once_and_leave_no_process(site, out, tmp_path):
+def test_two_interrupts_stop_at_once_and_leave_no_process(site, tmp_path):
     slow = write_recipe(tmp_path, paced(recipe(), 600.0))
+    # not on the folder of the others: marks there may be those of an earlier run
+    out = tmp_path / "run"
     with child(site, slow, out) as run:
         wait_for(lambda: list(out.glob(".tmp/*/begun-*")), "attempts that have begun")
         workers = run.workers()
         run.signal_group(signal.SIGINT)
-        wait_for(lambda: "once more to stop at once" in run.text(), "the first to be heard")
+        wait_for(lambda: "once more to stop at once" in run.text() or _ended(run), "its answer")
+        assert not _ended(run), run.text()
         run.signal_group(signal.SIGINT)
         run.wait()
         check_stopped(run, out, workers)
+
+
+def _ended(run: Child) -> bool:
+    return run.process.poll() is not None
 
 
 @LONG_ONLY
