@@ -114,3 +114,15 @@ def test_reading_says_that_a_segment_in_the_middle_is_missing(store: Store, salt
     segment(store, 1).unlink()
     with pytest.warns(UserWarning, match=r"000001\.zarr\.zip is missing.* segment 2 is there"):
         store.trajectory(KEY)
+
+
+def test_a_list_without_a_member_is_damage_not_a_traceback(store: Store, salt: Salt) -> None:
+    salt.commit(store, 0)
+    store.seal(KEY)
+    name = f"trajectories/{KEY}/sealed.json"
+    content = store.read_json(name)
+    del content["states"]
+    store.write_json(name, content)  # its checksum fits: as another version would write it
+    assert name in str(store.verify()[0].path)
+    with pytest.raises(StoreError, match="sealed.json"):
+        Store.open(store.root).segments(KEY)

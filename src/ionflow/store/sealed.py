@@ -8,7 +8,7 @@ from typing import Any
 import xarray as xr
 
 from ionflow.errors import StoreError
-from ionflow.store.archive import Archive
+from ionflow.store.archive import Archive, damage
 from ionflow.store.checked import Listing, is_listed, open_checked
 from ionflow.store.documents import read_document
 from ionflow.store.segments import SegmentInfo, segment_numbers
@@ -23,13 +23,14 @@ class Sealed:
     def __init__(self, folder: Path, name: str = LIST) -> None:
         self.folder = folder
         self.content: dict[str, Any] = read_document(folder / name)
-        self.files: Listing = self.content["files"]
-        self.shard: int = self.content["shard_frames"]
-        self.states: dict[int, str] = {int(n): sha for n, sha in self.content["states"].items()}
-        """SHA-256 of the files of end states, by step."""
-        self.small: dict[str, str] = self.content["small"]
-        """Files of metadata and time axis, as base64: what is needed to read the rest."""
-        self.infos = [SegmentInfo(**record, sealed=True) for record in self.content["segments"]]
+        with damage(folder / name):  # one of another version may lack a member
+            self.files: Listing = self.content["files"]
+            self.shard: int = self.content["shard_frames"]
+            self.states: dict[int, str] = {int(n): s for n, s in self.content["states"].items()}
+            """SHA-256 of the files of end states, by step."""
+            self.small: dict[str, str] = self.content["small"]
+            """Files of metadata and time axis, as base64: what is needed to read the rest."""
+            self.infos = [SegmentInfo(**r, sealed=True) for r in self.content["segments"]]
 
     def place(self) -> Path:
         """The folder that holds it: its name lags behind while a seal is being finished."""
