@@ -124,5 +124,5 @@ def test_a_list_without_a_member_is_damage_not_a_traceback(store: Store, salt: S
     del content["states"]
     store.write_json(name, content)  # its checksum fits: as another version would write it
     assert name in str(store.verify()[0].path)
-    with pytest.raises(StoreError, match="sealed.json"):
+    with pytest.raises(StoreError, match=r"sealed\.json"):
         Store.open(store.root).segments(KEY)
