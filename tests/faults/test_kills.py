@@ -21,6 +21,7 @@ def test_a_driver_killed_with_its_workers_leaves_no_trace(ground):
     assert tally.is_clean(), tally.details
 
 
+@LONG_ONLY
 def test_a_driver_killed_alone_and_run_again_at_once_leaves_no_trace(ground):
     tally = kill_drivers(ground, 1, ALONE)
     assert tally.is_clean(), tally.details
