@@ -6,7 +6,8 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PLUGINS := $(wildcard plugins/*/pyproject.toml)
 
-.PHONY: scan test install check pytest bench coverage faults docs clean
+.PHONY: scan test install check pytest bench coverage docs clean
+.PHONY: faults faults-kills faults-disk faults-tests faults-recipes
 
 scan: install
 	$(BIN)/ionflow run recipes/amx_scan.yaml
@@ -44,11 +45,23 @@ bench: install
 coverage: install
 	OMP_NUM_THREADS=1 $(BIN)/python tests/analysers/coverage.py --trajectories 1000
 
-# the long form of the fault suite: the tables of docs/reliability.md, about an hour
-faults: install
-	OMP_NUM_THREADS=1 $(BIN)/python tests/faults/long.py --out faults
+# the long form of the fault suite: the tables of docs/reliability.md; some hours, `make -j2 faults`
+FAULTS := OMP_NUM_THREADS=1 $(BIN)/python tests/faults/long.py --out faults
+faults: faults-kills faults-disk faults-tests faults-recipes
+	$(FAULTS) --table
+
+faults-kills: install
+	$(FAULTS) workers drivers schedulers chgnet
+
+faults-disk: install
+	$(FAULTS) bits readonly processes dead enospc eio
+
+faults-tests: install
 	OMP_NUM_THREADS=1 IONFLOW_FAULTS=long $(BIN)/python -m pytest -q --timeout 3600 tests/faults
-	OMP_NUM_THREADS=1 IONFLOW_FUZZ=10002 $(BIN)/python -m pytest -q --timeout 7200 tests/recipe/test_fuzz.py tests/recipe/test_fuzz_shipped.py
+
+faults-recipes: install
+	OMP_NUM_THREADS=1 IONFLOW_FUZZ=10002 $(BIN)/python -m pytest -q --timeout 7200 \
+	  tests/recipe/test_fuzz.py tests/recipe/test_fuzz_shipped.py
 
 # docs/reference.md from the plugins' own fields, and the outputs of commands on other pages
 docs: install

@@ -66,6 +66,21 @@ class Tally:
         """Whether nothing was found."""
         return not self.details
 
+    def row(self) -> dict[str, Any]:
+        """A line of the table."""
+        return {
+            "what": self.what,
+            "how many": self.kills,
+            "runs": self.runs,
+            "lost frames": self.lost,
+            "NaN": self.not_a_number,
+            "frames twice or missing": self.time_axis,
+            "byte-identical": "yes" if not self.differing else f"no: {self.differing} files",
+            "verify --deep": "clean" if not self.verify else f"{self.verify} faults",
+            "hit twice in a segment": self.retried,
+            "wall time": f"{self.wall_s / 60:.1f} min",
+        }
+
 
 @dataclass
 class Field:

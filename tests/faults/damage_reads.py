@@ -5,7 +5,6 @@ A reading may fail, or give what it gave before the harm; anything else is silen
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -135,7 +134,11 @@ def _compare(name: str, act: Reading, truth: Truth, errors: list[str], wrong: li
     except Exception as error:  # noqa: BLE001 - any error is loud
         errors.append(f"{name}: {type(error).__name__}: {error}")
         return
-    if value == truth[name] or (name.startswith("explain") and lacks(value, truth[name])):
+    if value == truth[name]:
+        return
+    if name.startswith("explain") and lacks(value, truth[name]):
+        if tells_of_damage(value):
+            errors.append(f"{name}: says that something is damaged")
         return
     if name.startswith(_GROWING) and is_shorter(value, truth[name]):
         errors.append(f"shorter: {name}")
@@ -159,10 +162,23 @@ def is_shorter(value: Any, truth: Any) -> bool:
     return False
 
 
+_DAMAGED = ("state", "'damaged'")
+
+
+def tells_of_damage(value: Any) -> bool:
+    """Whether an explanation calls something damaged, wherever in its tree that stands."""
+    if isinstance(value, dict):
+        return any(pair == _DAMAGED or tells_of_damage(pair[1]) for pair in value.items())
+    return isinstance(value, list) and any(map(tells_of_damage, value))
+
+
 def lacks(value: Any, truth: Any) -> bool:
-    """Whether a value is the true one, but for parts that are said not to be known."""
+    """Whether an explanation is the true one, but for parts said to be damaged or not known."""
     if isinstance(value, dict) and isinstance(truth, dict):
-        return all(name in truth and lacks(value[name], truth[name]) for name in value)
+        return all(
+            name in truth and ((name, part) == _DAMAGED or lacks(part, truth[name]))
+            for name, part in value.items()
+        )
     if isinstance(value, list) and isinstance(truth, list) and len(value) == len(truth):
         return all(map(lacks, value, truth))
     return value in (truth, {}, [], None, "''", "None")
@@ -211,7 +227,9 @@ def _clear(path: Path) -> None:
 class Tally:
     """What came of a number of harms."""
 
+    what: str = ""
     tried: int = 0
+    wall_s: float = 0.0
     noticed: Counter[str] = field(default_factory=Counter)
     """By a reading, by kind of file."""
     verified: Counter[str] = field(default_factory=Counter)
@@ -242,17 +260,22 @@ class Tally:
         if (errors or found) and not said:
             self.unnamed.append(f"{path.relative_to(root)}: {errors[:1]}, {found[:1]}")
 
-    def row(self, what: str) -> dict[str, Any]:
-        """As data."""
-        counts = {
-            n: dict(sorted(getattr(self, n).items())) for n in ("noticed", "verified", "harmless")
-        }
+    @property
+    def details(self) -> list[str]:
+        """What should not have been."""
+        return [*self.silent, *self.unnamed]
+
+    def row(self) -> dict[str, Any]:
+        """A line of the table."""
         return {
-            "what": what,
-            "tried": self.tried,
-            **counts,
-            "silent": self.silent,
-            "unnamed": self.unnamed,
+            "what": self.what,
+            "how many": self.tried,
+            "noticed on reading": self.noticed.total(),
+            "by verify --deep alone": self.verified.total(),
+            "harmless": self.harmless.total(),
+            "silent": len(self.silent),
+            "not named": len(self.unnamed),
+            "wall time": f"{self.wall_s / 60:.1f} min",
         }
 
 
@@ -299,8 +322,3 @@ def _verified(root: Path) -> list[str]:
         return [str(problem) for problem in Store.open(root).verify(deep=True)]
     except Exception as error:  # noqa: BLE001 - a verify that fails is loud; what it says is looked at
         return [f"{type(error).__name__}: {error}"]
-
-
-def show(tally: Tally, what: str) -> str:
-    """As text."""
-    return json.dumps(tally.row(what), indent=1)

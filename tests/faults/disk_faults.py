@@ -1,8 +1,6 @@
 """The disk in numbers: refusals of every call, flipped bits by the thousand.
 
-    python tests/faults/disk_faults.py [--short]
-
-prints the rows of the section "The disk" of docs/reliability.md. The tests do some of it.
+Short in the tests, long in long.py.
 """
 
 from __future__ import annotations
@@ -13,7 +11,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -24,6 +21,10 @@ from typing import Any
 HERE = Path(__file__).parent
 PATHS = (HERE, HERE.parent, HERE.parent / "store")
 sys.path[:0] = [str(path) for path in PATHS if str(path) not in sys.path]
+
+import numpy as np  # noqa: E402
+from damage_reads import Tally as DamageTally  # noqa: E402
+from damage_reads import examine, files_of, flip, sample, truth_of  # noqa: E402
 
 #: Calls that a full disk refuses: renaming and removing need no room.
 _TAKE_ROOM = 1 + 2 + 4 + 16 + 64
@@ -83,14 +84,24 @@ class Refusals:
         if wrong := list(_faults(found)):
             self.faults.append(f"call {found['at']} ({found.get('hit')}): {'; '.join(wrong)}")
 
+    @property
+    def details(self) -> list[str]:
+        """What should not have been."""
+        return self.faults
+
     def row(self) -> dict[str, Any]:
-        """As data."""
+        """A line of the table."""
         return {
-            "what": self.what, "calls": self.calls, "tried": self.tried, "ends": dict(self.ends),
-            "hits": dict(self.hits), "recorded as failed": self.recorded,
-            "byte-identical after a rerun": self.tried - len(self.faults), "faults": self.faults,
-            "wall_s": round(self.wall_s, 1),
-        }  # fmt: skip
+            "what": self.what,
+            "calls": self.calls,
+            "tried": self.tried,
+            "ended well": self.ends["well"],
+            "one clear error": self.ends["clear error"] + self.ends["out of space"],
+            "of these: out of space": self.ends["out of space"],
+            "a task recorded as failed": self.recorded,
+            "byte-identical after a rerun": self.tried - len(self.faults),
+            "wall time": f"{self.wall_s / 60:.1f} min",
+        }
 
 
 def _faults(found: dict[str, Any]) -> Iterator[str]:
@@ -126,33 +137,15 @@ def refuse(
     return made
 
 
-def flips(folder: Path, count: int, seed: int = 0, *, everything: bool = True) -> dict[str, Any]:
+def flips(folder: Path, count: int, seed: int = 0) -> DamageTally:
     """Flip single bits of a run's files, half of them of files taken evenly, half by size."""
-    import numpy as np
-    from damage_reads import Tally, examine, files_of, flip, sample, truth_of
-
     root, started = sample(folder / "run"), time.monotonic()
-    truth, files, rng, tally = truth_of(root), files_of(root), np.random.default_rng(seed), Tally()
+    truth, files, rng = truth_of(root), files_of(root), np.random.default_rng(seed)
+    tally = DamageTally("single bits flipped")
     sizes = np.array([path.stat().st_size for path in files], float)
     for trial in range(count):
         path = rng.choice(files, p=sizes / sizes.sum() if trial % 2 else None)
-        examine(root, truth, path, flip(rng), tally, everything=everything)
+        examine(root, truth, path, flip(rng), tally, everything=True)
     assert truth_of(root) == truth
-    return {**tally.row("single bits flipped"), "wall_s": round(time.monotonic() - started, 1)}
-
-
-def rows(folder: Path | None = None, *, short: bool = False) -> Iterator[dict[str, Any]]:
-    """What was tried, how often, and what came of it."""
-    with tempfile.TemporaryDirectory(dir=folder) as name:
-        made = Path(name)
-        calls, thin = library(made), 40 if short else 1
-        yield refuse(calls, made / "a", "run", ONCE, stride=thin).row()
-        yield refuse(calls, made / "b", "run", FULL, stride=4 * thin).row()
-        yield refuse(calls, made / "c", "run", DEAD, first=3, stride=12 * thin).row()
-        yield refuse(calls, made / "d", "folders", READ_ONLY, first=2, stride=6 * thin).row()
-        yield flips(made / "e", 50 if short else 1200)
-
-
-if __name__ == "__main__":
-    for row in rows(short="--short" in sys.argv):
-        print(json.dumps(row, indent=1), flush=True)
+    tally.wall_s = time.monotonic() - started
+    return tally

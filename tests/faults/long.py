@@ -1,6 +1,6 @@
 """The long form of the fault suite, and its figures.
 
-    python tests/faults/long.py --out faults            all of it, half an hour
+    python tests/faults/long.py --out faults            all of it, some hours
     python tests/faults/long.py --out faults workers    one campaign
     python tests/faults/long.py --out faults --table    the figures of all that has run there
 
@@ -16,10 +16,8 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE / "path"), str(HERE.parent)]
@@ -28,15 +26,30 @@ from campaigns import (  # noqa: E402
     ALONE,
     WHOLE,
     Field,
-    Tally,
     cluster,
     kill_drivers,
     kill_schedulers,
     kill_workers,
 )
+from disk_faults import DEAD, FULL, ONCE, READ_ONLY, Fault, flips, library, refuse  # noqa: E402
+from disk_workers import refuse_processes  # noqa: E402
 from harness import Child, Site, paced, recipe, write_recipe  # noqa: E402
 
 Rows = list[dict[str, Any]]
+
+
+class Found(Protocol):
+    """What a campaign came to."""
+
+    details: list[Any]
+    """What should not have been."""
+
+    def row(self) -> dict[str, Any]:
+        """A line of the table."""
+
+
+Campaign = Callable[..., list[Found]]
+
 TEMPERATURES = (900, 1100, 1300, 1500)
 
 
@@ -75,26 +88,26 @@ class Grounds:
         return Field(self.site, source, reference, folder, random.Random(self.seed))
 
 
-def workers(grounds: Grounds, count: int = 200) -> list[Tally]:
+def workers(grounds: Grounds, count: int = 200) -> list[Found]:
     """kill -9 of workers."""
     return [kill_workers(grounds.ground("workers", cheap()), count)]
 
 
-def chgnet(grounds: Grounds, count: int = 20) -> list[Tally]:
+def chgnet(grounds: Grounds, count: int = 200) -> list[Found]:
     """kill -9 of workers that compute CHGNet."""
     ground = grounds.ground("chgnet", learned(), 0.0)
     ground.longest_s = 1.5
     return [kill_workers(ground, count, "kill -9 of a worker, CHGNet")]
 
 
-def drivers(grounds: Grounds, count: int = 50) -> list[Tally]:
+def drivers(grounds: Grounds, count: int = 50) -> list[Found]:
     """kill -9 of drivers, at once run again."""
     ground = grounds.ground("drivers", cheap())
     alone = 2 * count // 5
     return [kill_drivers(ground, count - alone, WHOLE), kill_drivers(ground, alone, ALONE)]
 
 
-def schedulers(grounds: Grounds, count: int = 20) -> list[Tally]:
+def schedulers(grounds: Grounds, count: int = 20) -> list[Found]:
     """kill -9 of a scheduler that is started again."""
     with cluster(grounds.site, grounds.folder) as made:
         where = {"use": "address", "address": made.address}
@@ -102,40 +115,40 @@ def schedulers(grounds: Grounds, count: int = 20) -> list[Tally]:
         return [kill_schedulers(ground, made, count)]
 
 
-def disk(grounds: Grounds) -> Rows:
-    """What the tests of the disk count, if they count anything."""
-    if find_spec("disk_faults") is None:
-        return []
-    import disk_faults
+def refusals(what: str, fault: Fault, first: int = 0, stride: int = 1) -> Campaign:
+    """Refuse every call of an act, or every so many."""
 
-    return list(disk_faults.rows())
+    def campaign(grounds: Grounds, count: int = 0) -> list[Found]:
+        calls, how = library(grounds.folder), {"first": first, "stride": stride, "count": count}
+        return [refuse(calls, grounds.folder, what, fault, **how)]
+
+    return campaign
 
 
-CAMPAIGNS: dict[str, Callable[[Grounds], list[Tally] | Rows]] = {
+def processes(grounds: Grounds, count: int = 20) -> list[Found]:
+    """Every process of a run is refused its n-th call."""
+    calls, ground = library(grounds.folder), grounds.ground("processes", recipe(6), 0.0)
+    numbers = range(1, 9 * count, 9)
+    return [refuse_processes(ground, calls, fault, numbers) for fault in (ONCE, FULL)]
+
+
+def bits(grounds: Grounds, count: int = 1200) -> list[Found]:
+    """Single bits flipped in the files of a run."""
+    return [flips(grounds.folder, count, grounds.seed)]
+
+
+CAMPAIGNS: dict[str, Campaign] = {
     "workers": workers,
     "drivers": drivers,
     "schedulers": schedulers,
     "chgnet": chgnet,
-    "disk": disk,
+    "eio": refusals("run", ONCE),
+    "enospc": refusals("run", FULL),
+    "dead": refusals("run", DEAD, first=3, stride=4),
+    "processes": processes,
+    "readonly": refusals("folders", READ_ONLY, stride=2),
+    "bits": bits,
 }
-
-
-def row(found: Tally | dict[str, Any]) -> dict[str, Any]:
-    """A line of the table."""
-    if isinstance(found, dict):
-        return found
-    return {
-        "what": found.what,
-        "how many": found.kills,
-        "runs": found.runs,
-        "lost frames": found.lost,
-        "NaN": found.not_a_number,
-        "frames twice or missing": found.time_axis,
-        "byte-identical": "yes" if not found.differing else f"no: {found.differing} files",
-        "verify --deep": "clean" if not found.verify else f"{found.verify} faults",
-        "hit twice in a segment": found.retried,
-        "wall time": f"{found.wall_s / 60:.1f} min",
-    }
 
 
 def table(rows: Rows) -> str:
@@ -153,19 +166,20 @@ def _line(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def run(name: str, out: Path, seed: int, count: int | None) -> bool:
-    """One campaign; whether nothing was found."""
+def run(name: str, out: Path, seed: int, count: int | None) -> list[Any]:
+    """One campaign; what should not have been."""
+    print(f"{time.strftime('%H:%M')} {name}", flush=True)
     grounds = Grounds(out / f"runs-{name}", seed)
     counts = {} if count is None else {"count": count}
     found = CAMPAIGNS[name](grounds, **counts)
-    record = {
-        "rows": [row(entry) for entry in found],
-        "details": [asdict(entry)["details"] for entry in found if isinstance(entry, Tally)],
+    record: dict[str, Any] = {
+        "rows": [entry.row() for entry in found],
+        "details": [detail for entry in found for detail in entry.details],
         "date": time.strftime("%Y-%m-%d"),
         "seed": seed,
     }
     (out / f"{name}.json").write_text(json.dumps(record, indent=1))
-    return not any(record["details"])
+    return record["details"]
 
 
 def main() -> None:
@@ -180,10 +194,11 @@ def main() -> None:
     out = asked.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
     names = [] if asked.table else asked.campaigns or list(CAMPAIGNS)
-    clean = [run(name, out, asked.seed, asked.count) for name in names]
+    faults = [fault for name in names for fault in run(name, out, asked.seed, asked.count)]
     done = [json.loads(p.read_text()) for n in CAMPAIGNS if (p := out / f"{n}.json").exists()]
     print(table([entry for record in done for entry in record["rows"]]))
-    sys.exit(0 if all(clean) else 1)
+    print("\n".join(["nothing was found" if not faults else "FOUND", *map(str, faults)]))
+    sys.exit(1 if faults else 0)
 
 
 if __name__ == "__main__":
