@@ -26,10 +26,9 @@ from ionflow.errors import StoreError
 from ionflow.store import Store
 from tiny_recipe import tiny
 
-#: Tests of the long form alone: `make faults`.
-LONG_ONLY = pytest.mark.skipif(
-    os.environ.get("IONFLOW_FAULTS") != "long", reason="long; IONFLOW_FAULTS=long"
-)
+#: Whether this is the long form: `make faults`.
+LONG = os.environ.get("IONFLOW_FAULTS") == "long"
+LONG_ONLY = pytest.mark.skipif(not LONG, reason="long; IONFLOW_FAULTS=long")
 
 PLUGINS = Path(__file__).parent / "path"
 MAIN = "from quick_start import main; main()"

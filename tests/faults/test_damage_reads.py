@@ -106,14 +106,13 @@ def test_files_that_are_gone_or_cut_are_named(root: Path, truth: Truth) -> None:
 
 UNREADABLE = """
 import json, sys
-from dataclasses import asdict
 from pathlib import Path
 from damage_reads import Tally, examine, truth_of
 root, paths = Path(sys.argv[1]), sys.argv[2:]
 truth, tally = truth_of(root), Tally()
 for path in map(Path, paths):
     examine(root, truth, path, lambda p: p.chmod(0), tally)
-print(json.dumps(asdict(tally)))
+print(json.dumps(vars(tally)))
 """
 
 

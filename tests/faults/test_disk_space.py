@@ -151,6 +151,32 @@ def test_a_journal_that_cannot_be_kept_stops_the_run_and_loses_nothing(
     assert data_of(tmp_path / "run") == data_of(truth)
 
 
+def test_a_last_word_that_cannot_be_written_is_made_up_for(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(driver.Journal, "end", full)
+        with pytest.raises(OutOfSpaceError, match="free some space"):
+            run(tmp_path / "run")
+    assert not Store(tmp_path / "run").read_json("run.json")["finished"]
+    run(tmp_path / "run")
+    assert Store(tmp_path / "run").read_json("run.json")["finished"]
+
+
+def test_a_mark_that_cannot_be_removed_is_one_clear_error(tmp_path, truth, monkeypatch):
+    unlink = Path.unlink
+
+    def refuse(path: Path, **how: bool) -> None:
+        if path.name.startswith("begun-"):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        unlink(path, **how)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", refuse)
+        with pytest.raises(StoreError, match=r"begun-\w+: cannot write: Input/output error"):
+            run(tmp_path / "run")
+    run(tmp_path / "run")
+    assert data_of(tmp_path / "run") == data_of(truth)
+
+
 def test_a_failure_that_cannot_be_written_is_an_error_not_a_success(tmp_path, monkeypatch):
     hot = smallest()
     hot["protocol"]["production"]["max_temperature_K"] = 1  # fails at once

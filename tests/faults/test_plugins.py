@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import html
-import os
 from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import LONG_ONLY, Site, child, differing, recipe, write_recipe
+from harness import LONG, LONG_ONLY, Site, child, differing, recipe, write_recipe
 
 import ionflow
 from ionflow.status import status
 from ionflow.store import Store
 
 pytestmark = pytest.mark.timeout(900)
-
-LONG = os.environ.get("IONFLOW_FAULTS") == "long"
 
 #: What the record of a failure says, by what a plugin does.
 REASONS = {
@@ -150,7 +147,7 @@ def test_cured_and_asked_for_all_is_as_if_it_had_been_healthy(engines, site, run
 @LONG_ONLY
 def test_structures_that_fail_are_told_and_the_others_go_on(run, words, tmp_path):
     faults = ["none", "raises", "cannot_leave", "misshapen", "not_a_number"]
-    faults += ["ends", "eats", "leaves"] if LONG else []
+    faults += ["ends", "eats", "leaves"]
     made = scanned("structure", faults, engine={"use": "ase", "timestep_fs": 2.0})
     made["structure"] = {**made["structure"], "use": "moody_glass"}
     run(made, tmp_path / "run")
@@ -167,7 +164,7 @@ def test_structures_that_fail_are_told_and_the_others_go_on(run, words, tmp_path
 @LONG_ONLY
 def test_potentials_that_fail_are_told_and_the_others_go_on(run, words, tmp_path):
     faults = ["none", "raises", "not_a_number", "misshapen", "hangs"]
-    faults += ["ends", "eats", "cannot_arrive"] if LONG else []
+    faults += ["ends", "eats", "cannot_arrive"]
     made = scanned("potential", faults, engine={"use": "ase", "timestep_fs": 2.0})
     made["potential"] = {"use": "moody_ions"}
     made["on"] = {"hang_limit_min": 0.1}

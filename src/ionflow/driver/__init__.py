@@ -76,7 +76,8 @@ def _run(recipe: Recipe, plan: Plan, store: Store, console: Console) -> None:
     _recover(plan, store, console)
     ledger = Ledger(plan, store, journal.replace)
     if not ledger.open():
-        journal.update(0.0)
+        # a disk that refused the last word of the run before leaves it to this one
+        journal.update(0.0, finished=not journal.record["finished"])
         _say(console, _nothing_to_do(ledger))
         if not (store.root / "report" / "index.html").is_file():
             _write_report(store, console)  # the disk refused it, or someone removed it

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from ionflow.errors import StoreError
 from ionflow.store.documents import document_bytes, read_document
-from ionflow.store.files import make_folder, within
+from ionflow.store.files import make_folder, within, writing
 from ionflow.store.keys import check_key
 from ionflow.store.quarantine import set_aside
 from ionflow.store.texts import read_text, write_texts
@@ -142,8 +142,9 @@ class Folder:
 
     def remove_note(self, name: str) -> None:
         """Forget a note; nothing if there is none."""
-        with suppress(FileNotFoundError, NotADirectoryError):  # who was taken over has no desk
-            (self._writer.desk / name).unlink()
+        path = self._writer.desk / name
+        with writing(path), suppress(FileNotFoundError, NotADirectoryError):
+            path.unlink()  # who was taken over has no desk
 
     # failures
 

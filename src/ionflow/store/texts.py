@@ -15,6 +15,9 @@ from ionflow.store.writer import Writer
 
 TEXTS = "texts.json"
 
+#: In place of a checksum: the text may be missing, as it is being added or removed.
+ABSENT = ""
+
 Known = dict[str, list[str]]
 
 
@@ -28,8 +31,9 @@ def write_texts(writer: Writer, texts: Mapping[str, str], below: str = "") -> No
         known = _known(root)
         gone = [n for n in known if below and n.startswith(f"{below}/") and n not in texts]
         sums = {name: [hashlib.sha256(data).hexdigest()] for name, data in contents.items()}
-        # while a text is replaced, the earlier one is right too
-        both = {name: [*new, *known.get(name, [])][:2] for name, new in sums.items()}
+        # while a text is replaced, the earlier one, or none, is right too
+        both = {n: list(dict.fromkeys(new + known.get(n, [ABSENT]))) for n, new in sums.items()}
+        both |= {name: [*known[name], ABSENT] for name in gone}
         _write(writer, known | both)
         for name, data in contents.items():
             writer.replace(root / name, data)
@@ -76,6 +80,8 @@ def text_problems(root: Path) -> Iterator[Problem]:
 
 
 def _check(path: Path, sums: list[str]) -> None:
+    if ABSENT in sums and not path.exists():
+        return
     with open_plain(path) as file:
         if hashlib.file_digest(file, "sha256").hexdigest() not in sums:
             raise StoreError("not the text that was written", where=str(path))
