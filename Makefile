@@ -57,7 +57,8 @@ faults-disk: install
 	$(FAULTS) bits readonly processes dead enospc eio
 
 faults-tests: install
-	OMP_NUM_THREADS=1 IONFLOW_FAULTS=long $(BIN)/python -m pytest -q --timeout 3600 tests/faults
+	OMP_NUM_THREADS=1 IONFLOW_FAULTS=long $(BIN)/python -m pytest -q --timeout 3600 \
+	  tests/faults tests/store/test_store_fence.py
 
 faults-recipes: install
 	OMP_NUM_THREADS=1 IONFLOW_FUZZ=10002 $(BIN)/python -m pytest -q --timeout 7200 \

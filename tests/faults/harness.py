@@ -19,16 +19,11 @@ from typing import Any
 
 import numpy as np
 import psutil
-import pytest
 import xarray as xr
 
 from ionflow.errors import StoreError
 from ionflow.store import Store
 from tiny_recipe import tiny
-
-#: Whether this is the long form: `make faults`.
-LONG = os.environ.get("IONFLOW_FAULTS") == "long"
-LONG_ONLY = pytest.mark.skipif(not LONG, reason="long; IONFLOW_FAULTS=long")
 
 PLUGINS = Path(__file__).parent / "path"
 MAIN = "from quick_start import main; main()"

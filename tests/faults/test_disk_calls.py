@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from disk_faults import DEAD, FULL, ONCE, READ_ONLY, compiler, library, refuse
-from harness import LONG, LONG_ONLY
+
+from long_form import LONG, LONG_ONLY
 
 pytestmark = pytest.mark.skipif(compiler() is None, reason="no C compiler to count calls with")
 

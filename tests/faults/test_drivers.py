@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 from distributed import Client
-from harness import LONG_ONLY, Book, child, differing, examine, final_files, recipe, wait_for
+from harness import Book, child, differing, examine, final_files, recipe, wait_for
 from harness import write_recipe as write
 
 from ionflow.store import Store
+from long_form import LONG_ONLY
 
 pytestmark = pytest.mark.timeout(900)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 from campaigns import ALONE, WHOLE, cluster, kill_drivers, kill_schedulers, kill_workers
-from harness import LONG_ONLY, paced, recipe, write_recipe
+from harness import paced, recipe, write_recipe
+
+from long_form import LONG_ONLY
 
 pytestmark = pytest.mark.timeout(900)
 

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import LONG, LONG_ONLY, Site, child, differing, recipe, write_recipe
+from harness import Site, child, differing, recipe, write_recipe
 
 import ionflow
 from ionflow.status import status
 from ionflow.store import Store
+from long_form import LONG, LONG_ONLY
 
 pytestmark = pytest.mark.timeout(900)
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 from harness import (
-    LONG_ONLY,
     MAIN,
     Book,
     Child,
@@ -25,6 +24,7 @@ from harness import (
 )
 
 from ionflow.store import Store
+from long_form import LONG_ONLY
 
 pytestmark = pytest.mark.timeout(900)
 
