@@ -49,6 +49,8 @@ class Outcome:
     steps: int = 0
     """Steps made in this attempt."""
     wall_s: float = 0.0
+    systems: int = 0
+    """How many trajectories one call of the engine takes, where it was asked for that."""
     reason: str = ""
     traceback: str = ""
 

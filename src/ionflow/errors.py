@@ -94,3 +94,8 @@ class RecipeError(IonflowError):
 def reason(error: BaseException | None) -> str:
     """An exception in a line: the message of one that ionflow understands, else with its type."""
     return str(error) if isinstance(error, IonflowError) else f"{type(error).__name__}: {error}"
+
+
+def foreign(what: str, error: BaseException) -> str:
+    """A fault in other people's code, in a line."""
+    return f"{what} failed with {type(error).__name__}: {error}; this is a fault of that plugin"

@@ -1,4 +1,4 @@
-"""What runs on a worker: build, advance, seal, analyse.
+"""What runs on a worker: build, count, advance, seal, analyse.
 
 Each takes tasks, writes to the store and returns an outcome for each of them.
 """
@@ -9,6 +9,7 @@ import time
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,6 +47,18 @@ def _built(store: Store, task: Task) -> Outcome:
     record = origin.of_structure(store, task, time.monotonic() - started)
     store.write_structure(task.key, atoms, record)
     return Outcome(task.key)
+
+
+def count(store: Store, tasks: Sequence[Task]) -> list[Outcome]:
+    """Ask the engine how many such trajectories one call of it takes; of the GPU that is here."""
+    work: StageWork = tasks[0].payload
+    systems = work.engine.batch(work.atoms)
+    if not isinstance(systems, Integral) or systems < 1:
+        raise PluginError(
+            f"batch() gave {systems!r}, not a number of systems from 1 on",
+            where=f"engine {work.engine.use}",
+        )
+    return [Outcome(task.key, systems=int(systems)) for task in tasks]
 
 
 def advance(store: Store, tasks: Sequence[Task]) -> list[Outcome]:

@@ -31,6 +31,20 @@ class Heard:
         return lambda *_: None
 
 
+def test_without_workers_it_stops_when_asked(tmp_path: Path) -> None:
+    made = plan(read(tiny(scan={}, analyses=[]), load()))
+    store, heard = Store.create(tmp_path / "r"), Heard()
+    with (
+        LocalCluster(n_workers=0, processes=False, dashboard_address=None) as cluster,
+        Client(cluster) as client,
+        store.hold(),
+    ):
+        driver = Driver(Ledger(made, store), client, heard)
+        driver.follow(0, driver.stop)
+        assert not driver.running
+    assert not Ledger(made, store).done
+
+
 def test_without_workers_it_says_so_and_waits(tmp_path: Path) -> None:
     recipe = tiny(scan={}, analyses=[])
     recipe["protocol"] = {"melt": recipe["protocol"]["melt"]}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from campaigns import ALONE, WHOLE, cluster, kill_drivers, kill_schedulers, kill_workers
-from harness import paced, recipe, write_recipe
+from harness import Book, child, examine, paced, recipe, write_recipe
 
 from long_form import LONG_ONLY
 
@@ -36,3 +36,24 @@ def test_a_scheduler_killed_and_started_again_leaves_no_trace(ground, site, tmp_
         tally = kill_schedulers(ground, made, 1)
     assert tally.kills == 1
     assert tally.is_clean(), tally.details
+
+
+@LONG_ONLY
+def test_a_scheduler_that_stays_away_ends_the_run_and_the_same_command_goes_on(
+    ground, site, reference, tmp_path
+):
+    out = tmp_path / "run"
+    book = Book(out)
+    with cluster(site, tmp_path) as made:
+        where = {"use": "address", "address": made.address}
+        source = write_recipe(tmp_path, {**paced(recipe(), 0.05), "cluster": where})
+        with child(site, source, out, IONFLOW_FAULTS_PATIENCE="5s") as run:
+            book.wait(book.look() + 1, run)
+            made.kill_scheduler()
+            assert run.wait() == 130, run.text()
+        assert "ionflow: the Dask scheduler is gone" in run.text()
+        assert "Traceback" not in run.text()
+        made.start_scheduler()
+        with child(site, source, out) as run:
+            assert run.wait() == 0, run.text()
+    assert not (found := examine(out, reference, book)), found

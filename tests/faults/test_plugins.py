@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import html
+import io
 from pathlib import Path
 from typing import Any
 
 import pytest
 from harness import Site, child, differing, recipe, write_recipe
+from rich.console import Console
 
 import ionflow
 from ionflow.status import status
@@ -201,6 +203,21 @@ def test_of_a_batch_only_the_trajectory_that_kills_its_worker_fails(run, words, 
     run(made, tmp_path / "run")
     assert {label.split()[0] for label in failures(tmp_path / "run")} == {"1500K"}
     check_siblings(tmp_path / "run", {"1500K"})
+
+
+def test_an_engine_that_cannot_say_how_many_it_takes_takes_one_at_a_time(run, words, tmp_path):
+    faults = ["batch_raises", "batch_ends", "batch_misshapen"]
+    faults += ["batch_cannot_leave", "batch_eats", "batch_hangs"] if LONG else []
+    made = scanned("engine", faults, on={"hang_limit_min": 0.1})
+    console = Console(record=True, width=300, file=io.StringIO())
+    run(made, tmp_path / "run", console=console)
+    assert not failures(tmp_path / "run")
+    said = console.export_text()
+    assert "ValueError: it would not do it" in said
+    assert "batch() gave 'many', not a number of systems from 1 on" in said
+    (words / "cured").touch()
+    run(made, tmp_path / "healthy")
+    assert not differing(tmp_path / "run", tmp_path / "healthy")
 
 
 @pytest.mark.parametrize("fault", ["stumbles", "faints"] if LONG else ["stumbles"])

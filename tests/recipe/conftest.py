@@ -79,6 +79,25 @@ class Springs(Potential):
         raise AssertionError("reading a recipe calculates nothing")
 
 
+class Dud(Springs):
+    """A potential with a fault of its own."""
+
+    use = "dud"
+    when: str = "elements"
+
+    def _answer(self, method: str, answer: Any) -> Any:
+        return {}[method] if self.when == method else answer
+
+    def elements(self) -> frozenset[str]:
+        return self._answer("elements", super().elements())
+
+    def content(self) -> Mapping[str, str]:
+        return self._answer("content", {})
+
+    def provenance(self, device: str = "cpu") -> dict[str, Any]:
+        return self._answer("provenance", {})
+
+
 class Bath(Parameters):
     coupling_ps: float = Field(1.0, gt=0)
 
@@ -111,7 +130,7 @@ class Fakes:
 
     @hookimpl
     def ionflow_potentials(self) -> list:
-        return [Springs]
+        return [Springs, Dud]
 
     @hookimpl
     def ionflow_engines(self) -> list:

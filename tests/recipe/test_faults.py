@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from ionflow.errors import RecipeError
+from ionflow.errors import PluginError, RecipeError
+from ionflow.kinds import backend
+from ionflow.plan import plan
 from ionflow.recipe import read
 
 ONE_FAULT = {
@@ -397,6 +399,29 @@ def test_a_plugin_with_a_fault_of_its_own_is_blamed(kit, when):
     assert fault == (
         f"r.yaml:6: structure: 'bomb' failed with KeyError: '{when}'; "
         "this is a fault of that plugin"
+    )
+
+
+def test_a_potential_that_cannot_say_its_elements_is_blamed(kit):
+    (fault,) = kit.faults(kit.edit(("use: springs", "use: dud")))
+    assert fault == (
+        "r.yaml:7: structure: elements() of 'dud' failed with KeyError: 'elements'; "
+        "this is a fault of that plugin"
+    )
+
+
+@pytest.mark.parametrize("method", ["content", "provenance"])
+def test_a_plugin_that_cannot_say_what_it_is_is_blamed(kit, method):
+    recipe = kit.read(kit.edit(("use: springs", f"use: dud, when: {method}")))
+    case = recipe.cases[0]
+    asked = {
+        "content": lambda: plan(recipe),
+        "provenance": lambda: backend(case.potential, case.engine),
+    }
+    with pytest.raises(PluginError) as error:
+        asked[method]()
+    assert str(error.value) == (
+        f"'dud': {method}() failed with KeyError: '{method}'; this is a fault of that plugin"
     )
 
 

@@ -14,13 +14,12 @@ from distributed.scheduler import KilledWorker
 from ionflow import attempt, steps
 from ionflow.attempt import End, Outcome, Verb
 from ionflow.cluster import worker_count
+from ionflow.driver.choice import Choice
 from ionflow.driver.ledger import Ledger
 from ionflow.driver.running import Running, new_token
 from ionflow.driver.trials import Trials
 from ionflow.errors import InterruptedRunError, OutOfSpaceError, TakenOverError
 from ionflow.graph import Task
-from ionflow.kinds import Engine
-from ionflow.plan import StageWork
 
 _NO_WORKER = "no worker is connected: waiting for one"
 
@@ -73,7 +72,7 @@ class Driver:
         self.trials = Trials(ledger, listener)
         self.halted: OutOfSpaceError | None = None
         self.stopping = False
-        self._batches: dict[tuple[Engine, int], int] = {}
+        self.choice = Choice(self.store, self.trials.tried)
         self._slots, self._counted = 1, 0.0
 
     def follow(self, slots: int, tick: Callable[[], None] = lambda: None) -> None:
@@ -117,6 +116,8 @@ class Driver:
                 self._settle(run)
         self._await_connection()
         self.store.check_held()
+        if self.stopping:
+            self._withdraw()
         for run in list(self._hung()):
             with self._halting():
                 self._restart(run)
@@ -140,7 +141,13 @@ class Driver:
                 ready = self.ledger.ready(busy)
                 if not ready:
                     return
-                self._submit(*self._next(ready))
+                self._submit(*self.choice.next(ready))
+
+    def _withdraw(self) -> None:
+        """Take back what no worker has begun: to stop, none need come."""
+        for run in [r for r in self.running.values() if r.who(self.store) is None]:
+            del self.running[run.token]
+            run.future.cancel(reason="the run is being stopped")
 
     def _has_more(self) -> bool:
         """Whether something is ready though nothing runs: the scheduler was lost meanwhile."""
@@ -157,62 +164,12 @@ class Driver:
         # one waits at the scheduler for a worker to come
         return max(1, self._slots)
 
-    def _next(self, ready: list[Task]) -> tuple[Verb, Sequence[Task]]:
-        first = ready[0]
-        if first.kind == "structure":
-            return steps.build, [first]
-        if first.kind == "analysis":
-            return steps.analyse, self._analyses(ready)
-        if self.store.progress(first.key) >= first.steps:
-            return steps.seal, [first]
-        return steps.advance, self._companions(ready)
-
     def _submit(self, verb: Verb, tasks: Sequence[Task]) -> None:
         progress = {t.key: self.store.progress(t.key) for t in tasks if t.kind == "stage"}
         token = new_token()
         what = (verb, self.store, tasks, token)
         future = self.client.submit(attempt.attempt, *what, pure=False, retries=0)
         self.running[token] = Running(token, verb, tasks, progress, future)
-
-    def _companions(self, ready: list[Task]) -> list[Task]:
-        """Trajectories that one call of the engine can take together with the first.
-
-        Each alone where that has failed: the fault may be of one of them.
-        """
-        first = ready[0]
-        if self.trials.tried(first):
-            return [first]
-        stages = [t for t in ready if t.kind == "stage" and not self.trials.tried(t)]
-        like = [t for t in stages if self._alike(t) == self._alike(first)]
-        return like[: self._batch(first.payload)]
-
-    def _analyses(self, ready: list[Task]) -> list[Task]:
-        """Analyses that read the same trajectory, at once; each alone where that has failed."""
-        first = ready[0]
-        alone = first.payload.needs or self.trials.tried(first)
-        return [first] if alone else [t for t in ready if self._reads_like(t, first)]
-
-    def _reads_like(self, task: Task, first: Task) -> bool:
-        same = task.kind == "analysis" and task.inputs == first.inputs
-        settled = same and task.payload.first_step == first.payload.first_step
-        return settled and not task.payload.needs and not self.trials.tried(task)
-
-    def _alike(self, task: Task) -> tuple[Any, ...]:
-        work: StageWork = task.payload
-        stage = work.stage
-        return (
-            work.engine, work.potential, stage.ensemble, stage.record, stage.velocities,
-            work.frame_every, work.segment_steps, work.total_steps,
-            self.store.progress(task.key), self.store.next_segment(task.key),
-        )  # fmt: skip
-
-    def _batch(self, work: StageWork) -> int:
-        # asked of a worker: the driver's machine may have no GPU
-        what = (work.engine, work.atoms)
-        if what not in self._batches:
-            ask = self.client.submit(work.engine.batch, work.atoms, pure=False)
-            self._batches[what] = max(1, int(ask.result()))
-        return self._batches[what]
 
     # -- settling ---------------------------------------------------------------------------
 
@@ -224,6 +181,8 @@ class Driver:
         elif status == "error":
             self.trials.died(run, run.future.exception())
         # cancelled: the scheduler was gone for a while, and the tasks are ready again
+        if status != "cancelled":
+            self.choice.settled(run)
         run.forget(self.store)
 
     def _outcomes(self, run: Running) -> Sequence[Outcome]:
@@ -246,6 +205,8 @@ class Driver:
             raise TakenOverError(outcome.reason)
         elif outcome.end is End.DONE and run.verb is steps.advance:
             self.trials.advanced(task, outcome)
+        elif outcome.end is End.DONE and run.verb is steps.count:
+            self.choice.learn(task, outcome.systems)
         elif outcome.end is End.DONE:
             self.trials.finished(task)
         else:
@@ -266,6 +227,7 @@ class Driver:
             with suppress(*_UNREACHABLE):
                 self.client.restart_workers([worker], timeout=60, raise_for_error=False)
         self.trials.hung(run, self.hang_limit_s)
+        self.choice.settled(run)
         run.forget(self.store)
 
     def _await_connection(self) -> None:

@@ -8,14 +8,14 @@ from typing import cast
 
 from pydantic import BaseModel
 
-from ionflow.errors import IonflowError
+from ionflow.errors import IonflowError, foreign
 from ionflow.kinds import Generator, Potential
 from ionflow.recipe.axes import ScanAxis
 from ionflow.recipe.faults import Faults, Trouble
 from ionflow.recipe.parts import Part
 from ionflow.recipe.sweep import Combination, Variants, combinations, tell
 from ionflow.recipe.tree import Node
-from ionflow.recipe.words import foreign, place
+from ionflow.recipe.words import place
 
 _FEW = 20
 
@@ -69,7 +69,12 @@ def _strangers(
     path: str, node: Node, composition: Mapping[str, int], model: BaseModel
 ) -> list[Trouble]:
     potential = cast("Potential", model)
-    known = potential.elements()
+    try:
+        known = potential.elements()
+    except IonflowError as error:
+        return [Trouble(node.mark, path, str(error))]
+    except Exception as error:  # noqa: BLE001 - a third party's method may raise anything
+        return [Trouble(node.mark, path, foreign(f"elements() of {potential.use!r}", error))]
     if known is None:
         return []
     listed = f"; it knows {', '.join(sorted(known))}" if len(known) <= _FEW else ""

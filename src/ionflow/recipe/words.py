@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from ionflow.errors import IonflowError
+from ionflow.errors import IonflowError, foreign
 from ionflow.fields import describe
 from ionflow.recipe.faults import Trouble, did_you_mean, shown
 from ionflow.recipe.tree import Node
@@ -60,11 +60,6 @@ def validated(
         return None, [Trouble(node.mark, path, str(error))]
     except Exception as error:  # noqa: BLE001 - a third party's validator may raise anything
         return None, [Trouble(node.mark, path, foreign(label, error))]
-
-
-def foreign(label: str, error: Exception) -> str:
-    """A fault in other people's code."""
-    return f"{label} failed with {type(error).__name__}: {error}; this is a fault of that plugin"
 
 
 def unknown_field(name: str, known: Sequence[str], label: str) -> str:

@@ -124,8 +124,9 @@ class Moody(Ase):
     batch_size: int = 1
     """Systems in one call."""
 
-    def batch(self, atoms: int) -> int:
-        return self.batch_size
+    def batch(self, atoms: int) -> Any:
+        misbehave(self.fault.removeprefix("batch_") if self.fault.startswith("batch_") else "none")
+        return "many" if sick(self.fault, "batch_misshapen") else self.batch_size
 
     def advance(
         self, systems: Sequence[Atoms], potential: Potential, segment: Segment

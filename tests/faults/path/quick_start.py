@@ -41,7 +41,9 @@ def forked_workers() -> Iterator[None]:
 
 def main() -> None:
     """The command line of ionflow, with such workers."""
+    import ionflow.cluster
     from ionflow.cli import main as command_line
 
+    ionflow.cluster.PATIENCE = os.environ.get("IONFLOW_FAULTS_PATIENCE", ionflow.cluster.PATIENCE)
     with forked_workers():
         command_line()

@@ -1,15 +1,9 @@
-"""A whole run as labelled data: `ionflow.open(path)`.
-
-Everything is lazy: opening a run reads one small file, and naming a result or a trajectory opens
-it without loading its arrays.
-"""
+"""A run folder, read lazily."""
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from html import escape
 from pathlib import Path
@@ -18,148 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from ionflow.errors import DataError, StoreError
-from ionflow.flags import Flag, Flags, marked
-from ionflow.join import join
+from ionflow.errors import StoreError
+from ionflow.flags import Flag, Flags
 from ionflow.store import Store
+from ionflow.view.results import AbsentError, Results
+from ionflow.view.row import Row
 
 if TYPE_CHECKING:
     from ase import Atoms
 
     from ionflow.explain import Explanation
-
-__all__ = ["Results", "Row", "Run", "join", "open"]
-
-
-class AbsentError(DataError, KeyError):
-    """A result or trajectory that a run does not have, or not yet."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One task of a run, as `run.json` lists it."""
-
-    key: str
-    kind: str
-    """structure, stage or analysis"""
-    name: str
-    """Name of the generator, the stage or the analyser."""
-    label: str = ""
-    coords: Mapping[str, Any] = field(default_factory=dict)
-    inputs: tuple[str, ...] = ()
-    steps: int = 0
-    timestep_fs: float = 0.0
-    atoms: int = 0
-    formula: str = ""
-    stage: Mapping[str, Any] = field(default_factory=dict)
-    record: bool = False
-
-    @classmethod
-    def of(cls, entry: Mapping[str, Any]) -> Row:
-        """A row from its JSON form; entries that this version does not know are left out."""
-        known = {name: entry[name] for name in cls.__dataclass_fields__ if name in entry}
-        known["inputs"] = tuple(item["key"] for item in entry.get("inputs") or ())
-        return cls(**{name: value for name, value in known.items() if value is not None})
-
-    @property
-    def case(self) -> str:
-        """The row's place in the scan as one word: `Li-Al-Cl-900K-r0`."""
-        words = [_word(axis, value) for axis, value in self.coords.items()]
-        return "-".join(word.replace("/", "_") for word in words) or "all"
-
-    @property
-    def file(self) -> str:
-        """Name and case as the name of a file, without its ending.
-
-        What cannot stand in a name is replaced, and the key told, so that no two are alike.
-        """
-        told = f"{self.name}-{self.case}"
-        plain = re.sub(r"[^\w+=,.-]", "_", told).lstrip(".")[:200]
-        return plain if plain == told else f"{plain}-{self.key[:12]}"
-
-
-def _word(axis: str, value: Any) -> str:
-    if axis == "replica":
-        return f"r{value}"
-    if isinstance(value, str):
-        return value
-    if axis.endswith("_K") and isinstance(value, int | float):
-        return f"{value:g}K"
-    return f"{axis}={value:g}" if isinstance(value, float) else f"{axis}={value}"
-
-
-class Results(Mapping[str, xr.Dataset]):
-    """Results of a run by the name of the analysis, each joined over the scan when first used."""
-
-    def __init__(
-        self, store: Store, rows: Sequence[Row], axes: Mapping[str, Sequence[Any]], flags: Flags
-    ) -> None:
-        self._store, self._rows, self._axes, self._flags = store, rows, axes, flags
-        self._joined: dict[str, tuple[int, xr.Dataset]] = {}
-
-    def _ready(self, name: str) -> list[Row]:
-        return [row for row in self._rows if row.name == name and self._store.has_result(row.key)]
-
-    def __getitem__(self, name: str) -> xr.Dataset:
-        rows = self._ready(name)
-        if not rows:
-            raise self._absent(name)
-        if self._joined.get(name, (0, None))[0] != len(rows):
-            self._joined[name] = (len(rows), self._join(rows))
-        # flags may come later than results
-        return marked(self._joined[name][1], self._flags.all(), self._axes)
-
-    def _join(self, rows: Sequence[Row]) -> xr.Dataset:
-        if not rows[-1].coords:
-            return self._store.read_result(rows[-1].key).assign_attrs(key=rows[-1].key)
-        latest = {row.case: row for row in rows}
-        parts = [
-            self._store.read_result(row.key).assign_coords(dict(row.coords))
-            for row in latest.values()
-        ]
-        return join(parts, self._axes)
-
-    def keys_of(self, name: str) -> xr.DataArray:
-        """The keys of an analysis's results over the scan's axes, for `Run.explain`.
-
-        Raises
-        ------
-        DataError
-            If there is no result of that name.
-        """
-        rows = self._ready(name)
-        if not rows:
-            raise self._absent(name)
-        latest = {row.case: row for row in rows}
-        parts = [xr.Dataset({"key": row.key}, dict(row.coords)) for row in latest.values()]
-        return join(parts, self._axes)["key"]
-
-    def _absent(self, name: str) -> AbsentError:
-        planned = any(row.name == name for row in self._rows)
-        what = f"no result of {name!r} is there yet" if planned else f"no analysis named {name!r}"
-        there = ", ".join(self) or "none"
-        return AbsentError(what, where=str(self._store.root), hint=f"Results there: {there}")
-
-    def __iter__(self) -> Iterator[str]:
-        names = dict.fromkeys(row.name for row in self._rows)
-        return (name for name in names if self._ready(name))
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-    def progress(self) -> dict[str, tuple[int, int]]:
-        """For each analysis: how many of its results are there, and how many are asked for."""
-        names = dict.fromkeys(row.name for row in self._rows)
-        return {n: (len(self._ready(n)), sum(r.name == n for r in self._rows)) for n in names}
-
-    def __repr__(self) -> str:
-        lines = [f"  {name:<14} {_sizes(self[name])}" for name in self]
-        return "\n".join(["Results", *(lines or ["  (none yet)"])])
-
-
-def _sizes(dataset: xr.Dataset) -> str:
-    dims = ", ".join(f"{dim}: {size}" for dim, size in dataset.sizes.items())
-    return f"({dims})"
 
 
 class Run:
@@ -343,14 +205,3 @@ def _store(path: Path) -> Store:
         hint = "A run folder holds run.json; `ionflow run RECIPE` makes one"
         raise StoreError("no ionflow run in this folder", where=str(path), hint=hint)
     return Store.open(path)
-
-
-def open(path: str | Path) -> Run:
-    """Open a run folder for reading.
-
-    Raises
-    ------
-    StoreError
-        If the folder holds no run.
-    """
-    return Run(path)
