@@ -19,6 +19,7 @@ from typing import Any, Self
 from ionflow.cluster import in_this_thread, this_worker
 from ionflow.errors import DataError, OutOfSpaceError, PhysicsError, TakenOverError, reason
 from ionflow.graph import Task
+from ionflow.steady import keep_time
 from ionflow.store import SegmentExists, Store
 
 
@@ -78,6 +79,7 @@ Verb = Callable[[Store, Sequence[Task]], list[Outcome]]
 def attempt(verb: Verb, store: Store, tasks: Sequence[Task], token: str) -> list[Outcome]:
     """Do something with tasks; nothing but the death of the process keeps it from returning."""
     try:
+        keep_time()  # workers that a user started may not have been told
         _begin(store, token)
         with in_this_thread():
             return verb(store, tasks)

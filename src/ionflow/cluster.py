@@ -15,6 +15,7 @@ from ionflow.errors import IonflowError
 from ionflow.machine import cores
 from ionflow.preload import LOGS
 from ionflow.recipe import AddressCluster, LocalCluster
+from ionflow.steady import keep_time
 
 #: How long a scheduler may take to answer.
 PATIENCE: Final = "30s"
@@ -53,6 +54,7 @@ def connect(spec: LocalCluster | AddressCluster, logs: Path | None = None) -> It
     IonflowError
         If a scheduler's address does not answer.
     """
+    keep_time()
     with dask.config.set(_CONFIG):
         if isinstance(spec, AddressCluster):
             yield from _join(spec)

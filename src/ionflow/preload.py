@@ -10,6 +10,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from ionflow.steady import keep_time
+
 #: Where workers write what they and the plugins print: a folder, set by the driver.
 LOGS = "IONFLOW_LOGS"
 
@@ -20,7 +22,8 @@ _KEPT_BYTES = 1_000_000
 
 
 def dask_setup(worker: Any) -> None:
-    """Leave signals to the driver, keep what is printed in a file, tell warnings to the driver."""
+    """Keep time, leave signals to the driver, print to a file, tell warnings to the driver."""
+    keep_time()
     # a terminal sends them to every process of the run; the driver lets a worker come to its
     # next commit before it stops it
     for name in (signal.SIGINT, signal.SIGHUP):

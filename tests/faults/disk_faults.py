@@ -8,7 +8,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -45,19 +44,6 @@ ONCE = Fault("one call fails (EIO)", errno.EIO, stays=False)
 DEAD = Fault("all calls fail from then on (EIO)", errno.EIO, stays=True)
 FULL = Fault("no room from then on (ENOSPC)", errno.ENOSPC, stays=True, kinds=_TAKE_ROOM)
 READ_ONLY = Fault("read-only from then on (EROFS)", errno.EROFS, stays=True)
-
-
-def compiler() -> str | None:
-    """The C compiler, if there is one."""
-    return shutil.which("cc") or shutil.which("gcc")
-
-
-def library(folder: Path) -> Path:
-    """`disk_calls.c`, compiled."""
-    made = folder / "disk_calls.so"
-    command = [str(compiler()), "-O1", "-shared", "-fPIC", "-o", str(made)]
-    subprocess.run([*command, str(HERE / "disk_calls.c"), "-ldl", "-lpthread"], check=True)
-    return made
 
 
 @dataclass

@@ -31,9 +31,10 @@ from campaigns import (  # noqa: E402
     kill_schedulers,
     kill_workers,
 )
-from disk_faults import DEAD, FULL, ONCE, READ_ONLY, Fault, flips, library, refuse  # noqa: E402
+from disk_faults import DEAD, FULL, ONCE, READ_ONLY, Fault, flips, refuse  # noqa: E402
 from disk_workers import refuse_processes  # noqa: E402
 from harness import Child, Site, paced, recipe, write_recipe  # noqa: E402
+from preloads import library  # noqa: E402
 
 Rows = list[dict[str, Any]]
 
@@ -119,7 +120,8 @@ def refusals(what: str, fault: Fault, first: int = 0, stride: int = 1) -> Campai
     """Refuse every call of an act, or every so many."""
 
     def campaign(grounds: Grounds, count: int = 0) -> list[Found]:
-        calls, how = library(grounds.folder), {"first": first, "stride": stride, "count": count}
+        calls = library("disk_calls", grounds.folder)
+        how = {"first": first, "stride": stride, "count": count}
         return [refuse(calls, grounds.folder, what, fault, **how)]
 
     return campaign
@@ -127,7 +129,8 @@ def refusals(what: str, fault: Fault, first: int = 0, stride: int = 1) -> Campai
 
 def processes(grounds: Grounds, count: int = 20) -> list[Found]:
     """Every process of a run is refused its n-th call."""
-    calls, ground = library(grounds.folder), grounds.ground("processes", recipe(6), 0.0)
+    calls = library("disk_calls", grounds.folder)
+    ground = grounds.ground("processes", recipe(6), 0.0)
     numbers = range(1, 9 * count, 9)
     return [refuse_processes(ground, calls, fault, numbers) for fault in (ONCE, FULL)]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from disk_faults import DEAD, FULL, ONCE, READ_ONLY, compiler, library, refuse
+from disk_faults import DEAD, FULL, ONCE, READ_ONLY, refuse
+from preloads import compiler, library
 
 from long_form import LONG, LONG_ONLY
 
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.skipif(compiler() is None, reason="no C compiler to cou
 @pytest.fixture(scope="module")
 def calls(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What counts and refuses calls."""
-    return library(tmp_path_factory.mktemp("calls"))
+    return library("disk_calls", tmp_path_factory.mktemp("calls"))
 
 
 def test_any_single_call_of_the_store_may_fail(calls: Path, tmp_path: Path) -> None:

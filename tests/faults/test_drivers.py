@@ -12,6 +12,7 @@ import pytest
 from distributed import Client
 from harness import Book, child, differing, examine, final_files, recipe, wait_for
 from harness import write_recipe as write
+from preloads import Clock, compiler
 
 from ionflow.store import Store
 from long_form import LONG_ONLY
@@ -19,14 +20,17 @@ from long_form import LONG_ONLY
 pytestmark = pytest.mark.timeout(900)
 
 DAY_S = 86400
+NEEDS_COMPILER = pytest.mark.skipif(compiler() is None, reason="no C compiler: the clock is true")
 
 
+@NEEDS_COMPILER
 def test_a_second_driver_is_refused_and_whatever_the_clock_says_the_dead_is_replaced(
     ground, site, reference, tmp_path
 ):
     out = tmp_path / "run"
-    book = Book(out)
-    with child(site, ground.source, out, IONFLOW_FAULTS_CLOCK_S=str(DAY_S)) as first:
+    book, clock = Book(out), Clock(tmp_path)
+    clock.shift(DAY_S)
+    with child(site, ground.source, out, **clock.environment) as first:
         book.wait(2, first)
         first.signal(signal.SIGSTOP)  # so that it cannot end meanwhile; it lives all the same
         with child(site, ground.source, out) as second:
@@ -35,9 +39,23 @@ def test_a_second_driver_is_refused_and_whatever_the_clock_says_the_dead_is_repl
         first.signal_group(signal.SIGKILL)
         first.wait()
     _age(out, -2 * DAY_S)
+    clock.shift(-DAY_S)
     source = write(tmp_path, recipe())
-    with child(site, source, out, IONFLOW_FAULTS_CLOCK_S=str(-DAY_S)) as again:
+    with child(site, source, out, **clock.environment) as again:
         assert again.wait() == 0, again.text()
+    assert not (found := examine(out, reference, book)), found
+
+
+@NEEDS_COMPILER
+def test_a_clock_that_is_set_while_a_run_goes_on_changes_nothing(ground, site, reference, tmp_path):
+    out = tmp_path / "run"
+    book, clock = Book(out), Clock(tmp_path)
+    with child(site, ground.source, out, **clock.environment) as run:
+        for shift_s in (DAY_S, 0, -DAY_S):
+            book.wait(book.look() + 2, run)
+            clock.shift(shift_s)
+        assert run.wait() == 0, run.text()
+    assert "once more" not in run.text()
     assert not (found := examine(out, reference, book)), found
 
 

@@ -6,15 +6,9 @@ ionflow starts its workers from scratch, some seconds each; a suite that kills h
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import get_context
-
-# before anything is imported that keeps the function: a clock that is wrong for all of the process
-if _shift_s := float(os.environ.get("IONFLOW_FAULTS_CLOCK_S", "0")):
-    _clock = time.time
-    time.time = lambda: _clock() + _shift_s
 
 import dask
 import distributed.utils
