@@ -21,7 +21,7 @@ from ionflow.cluster import in_this_thread, spread_over_workers
 from ionflow.errors import PluginError
 from ionflow.graph import Task
 from ionflow.join import join
-from ionflow.kinds import Frame, Segment, Stage
+from ionflow.kinds import Frame, Segment, Stage, answer
 from ionflow.passes import MEMORY_BYTES, Blocks, together
 from ionflow.plan import AnalysisWork, BuildWork, StageWork, segment_seed
 from ionflow.store import State, Store
@@ -52,7 +52,7 @@ def _built(store: Store, task: Task) -> Outcome:
 def count(store: Store, tasks: Sequence[Task]) -> list[Outcome]:
     """Ask the engine how many such trajectories one call of it takes; of the GPU that is here."""
     work: StageWork = tasks[0].payload
-    systems = work.engine.batch(work.atoms)
+    systems = answer(work.engine, "batch", lambda: work.engine.batch(work.atoms))
     if not isinstance(systems, Integral) or systems < 1:
         raise PluginError(
             f"batch() gave {systems!r}, not a number of systems from 1 on",

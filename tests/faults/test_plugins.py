@@ -213,7 +213,8 @@ def test_an_engine_that_cannot_say_how_many_it_takes_takes_one_at_a_time(run, wo
     run(made, tmp_path / "run", console=console)
     assert not failures(tmp_path / "run")
     said = console.export_text()
-    assert "ValueError: it would not do it" in said
+    assert "'moody': batch() failed with ValueError: it would not do it" in said
+    assert "engine moody does not say how many systems one call takes: one at a time" in said
     assert "batch() gave 'many', not a number of systems from 1 on" in said
     (words / "cured").touch()
     run(made, tmp_path / "healthy")

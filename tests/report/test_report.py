@@ -224,6 +224,19 @@ def test_what_went_wrong_is_listed(synthetic, tmp_path):
     assert "has not finished" in text
 
 
+def test_tasks_that_failed_for_the_same_reason_are_told_together(synthetic, tmp_path):
+    made = synthetic.Synthetic(tmp_path / "run", alkalis=("Li",), replicas=1, steps=200)
+    for n in range(40):
+        why = "atoms closer than 0.5 Å" if n else "not a number"
+        record = {"label": f"Li {n:02d}", "name": "melt", "reason": why}
+        made.store.record_failure(synthetic.key("gone", n), record)
+    text = Page(report.write(made.finish())).text
+    assert "40 tasks failed" in text
+    assert "Li 00 melt: not a number" in text
+    assert "Li 30 melt, and 9 more: atoms closer than 0.5 Å" in text
+    assert text.count("atoms closer") == 1
+
+
 def test_numbers_that_the_statistics_do_not_carry_have_a_warning(synthetic, tmp_path):
     made = synthetic.Synthetic(tmp_path / "run", alkalis=("Li",), replicas=1, steps=200)
     made.trajectories()

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ionflow import steps
 from ionflow.attempt import Verb
 from ionflow.driver.running import Running
+from ionflow.driver.trials import ATTEMPTS
 from ionflow.graph import Task
 from ionflow.kinds import Engine
 from ionflow.plan import StageWork
 from ionflow.store import Store
+
+_Call = tuple[Engine, int]
 
 
 class Choice:
@@ -26,7 +30,8 @@ class Choice:
 
     def __init__(self, store: Store, tried: Callable[[Task], bool]) -> None:
         self.store, self._tried = store, tried
-        self._batches: dict[tuple[Engine, int], int] = {}
+        self._batches: dict[_Call, int] = {}
+        self._silences: Counter[_Call] = Counter()
 
     def next(self, ready: list[Task]) -> tuple[Verb, Sequence[Task]]:
         """The first of the tasks, what to do with it, and those that go with it."""
@@ -45,11 +50,15 @@ class Choice:
         """So many trajectories like this one go into one call of its engine."""
         self._batches[_call(task)] = systems
 
-    def settled(self, run: Running) -> None:
-        """An attempt has ended: where the engine was asked and did not say, it takes one."""
-        if run.verb is steps.count:
-            for task in run.tasks:
-                self._batches.setdefault(_call(task), 1)
+    def unanswered(self, run: Running) -> Iterator[str]:
+        """Names of engines that were asked twice and did not say: from now on they take one."""
+        if run.verb is not steps.count or run.who(self.store) is None:
+            return
+        for call in {_call(task) for task in run.tasks} - self._batches.keys():
+            self._silences[call] += 1
+            if self._silences[call] >= ATTEMPTS:
+                self._batches[call] = 1
+                yield call[0].use
 
     def _companions(self, ready: list[Task]) -> list[Task]:
         """Trajectories that one call of the engine can take together with the first."""
@@ -81,6 +90,6 @@ class Choice:
         return settled and not task.payload.needs and not self._tried(task)
 
 
-def _call(task: Task) -> tuple[Engine, int]:
+def _call(task: Task) -> _Call:
     """On what it depends how many trajectories one call of the engine takes."""
     return task.payload.engine, task.payload.atoms

@@ -23,6 +23,8 @@ from ionflow.graph import Task
 
 _NO_WORKER = "no worker is connected: waiting for one"
 
+_ONE_BY_ONE = "engine {engine} does not say how many systems one call takes: one at a time"
+
 _TURN_S = 1.0
 _COUNT_EVERY_S = 10.0
 _LOOK_S = 0.1
@@ -180,10 +182,8 @@ class Driver:
                 self._judge(run, outcome)
         elif status == "error":
             self.trials.died(run, run.future.exception())
-        # cancelled: the scheduler was gone for a while, and the tasks are ready again
-        if status != "cancelled":
-            self.choice.settled(run)
-        run.forget(self.store)
+        # else cancelled: the scheduler was gone for a while, and the tasks are ready again
+        self._close(run)
 
     def _outcomes(self, run: Running) -> Sequence[Outcome]:
         """What came of an attempt; nothing where the answer got lost: truth is on disk."""
@@ -227,7 +227,11 @@ class Driver:
             with suppress(*_UNREACHABLE):
                 self.client.restart_workers([worker], timeout=60, raise_for_error=False)
         self.trials.hung(run, self.hang_limit_s)
-        self.choice.settled(run)
+        self._close(run)
+
+    def _close(self, run: Running) -> None:
+        for engine in self.choice.unanswered(run):
+            self.listener.said(_ONE_BY_ONE.format(engine=engine))
         run.forget(self.store)
 
     def _await_connection(self) -> None:

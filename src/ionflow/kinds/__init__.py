@@ -7,7 +7,7 @@ documentation, the cache identity and the Dask payload, all at once.
 from __future__ import annotations
 
 from ionflow.kinds.motion import FloatArray, Frame, Segment, Stage
-from ionflow.kinds.plugin import Parameters, Plugin, Table
+from ionflow.kinds.plugin import Parameters, Plugin, Table, answer
 from ionflow.kinds.roles import Analyser, Engine, ForceField, Generator, Potential, backend
 
 __all__ = [
@@ -23,5 +23,6 @@ __all__ = [
     "Segment",
     "Stage",
     "Table",
+    "answer",
     "backend",
 ]

@@ -108,20 +108,32 @@ def _failed(data: Data) -> Notice | None:
     records = data.run.failures
     if not records:
         return None
-    rows = {row.key: row for row in data.run.rows}
-    items = [_failure(record, rows.get(key)) for key, record in records.items()]
-    if len(items) > _SHOWN:
-        items = [*items[:_SHOWN], f"and {len(items) - _SHOWN} more"]
     text = f"{_count(len(records), 'task')} failed; nothing below contains their results."
-    return Notice(text, "fail", tuple(items))
+    return Notice(text, "fail", _by_reason(records, {row.key: row for row in data.run.rows}))
 
 
-def _failure(record: Any, row: Row | None) -> str:
+def _by_reason(records: Mapping[str, Any], rows: Mapping[str, Row]) -> tuple[str, ...]:
+    """Each reason once, after all that failed for it."""
+    found: dict[str, list[str]] = {}
+    for key, record in records.items():
+        who, reason = _failure(record, rows.get(key))
+        found.setdefault(reason, []).append(who)
+    items = [f"{_listed(sorted(who))}: {reason}" for reason, who in sorted(found.items())]
+    return (*items[:_SHOWN], *([f"and {len(items) - _SHOWN} more"] if len(items) > _SHOWN else []))
+
+
+def _listed(names: Sequence[str]) -> str:
+    left = len(names) - _SHOWN
+    return ", ".join([*names[:_SHOWN], *([f"and {left} more"] if left > 0 else [])])
+
+
+def _failure(record: Any, row: Row | None) -> tuple[str, str]:
+    """What failed, and why."""
     known = record if isinstance(record, Mapping) else {"reason": record}
     name = known.get("name") or (row.name if row else "")
     label = known.get("label") or (row.label if row else "")
     reason = known.get("reason") or known.get("error") or "no reason recorded"
-    return ": ".join(str(part) for part in (" ".join(map(str, (label, name))).strip(), reason))
+    return " ".join(map(str, (label, name))).strip(), str(reason)
 
 
 def _missing(data: Data) -> list[Notice]:
