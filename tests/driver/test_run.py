@@ -17,10 +17,11 @@ from rich.console import Console
 
 import ionflow
 from ionflow.cluster import connect
-from ionflow.errors import HeldError
+from ionflow.errors import HeldError, StoreError
 from ionflow.recipe import LocalCluster
 from ionflow.status import status
 from ionflow.store import Store
+from ionflow.view import Run
 from tiny_recipe import tiny
 
 
@@ -111,6 +112,29 @@ def test_a_longer_production_extends_the_shorter_one(tmp_path, cluster):
     np.testing.assert_array_equal(
         whole["positions"].values, straight.trajectory(stage="production")["positions"].values
     )
+
+
+def test_a_stage_that_begins_where_no_state_was_kept_is_refused_and_nothing_changes(
+    tmp_path, cluster
+):
+    made = tiny(scan={}, analyses=["msd"], cluster=cluster)
+    melt, production = made["protocol"]["melt"], made["protocol"]["production"]
+
+    def run(melt_ps: float) -> Run:
+        stages = {"melt": {**melt, "duration_ps": melt_ps}, "production": production}
+        return ionflow.run({**made, "protocol": stages}, out=tmp_path / "r")
+
+    known = run(0.6).provenance
+    with pytest.raises(StoreError) as error:
+        run(0.3)
+    assert str(error.value) == (
+        f"{tmp_path / 'r'}: stages that cannot begin where they should:\n"
+        "  Li4Al4O3Cl10 r0 production: at 0.3 ps of melt, of which states are there at "
+        "0.18, 0.36, 0.54, 0.6 ps. "
+        "Let the earlier stage end at one of these, or take another folder (--out)"
+    )
+    assert ionflow.open(tmp_path / "r").provenance == known
+    assert len(run(0.36).results["msd"]["lag"]) > 1
 
 
 def test_a_second_run_on_the_same_folder_refuses_and_names_the_holder(tmp_path):

@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
-from ionflow import space
+from ionflow import space, starts
 from ionflow.cluster import connect, dashboard, worker_count
 from ionflow.driver.dispatch import Driver
 from ionflow.driver.invocations import ending_of
@@ -71,6 +71,7 @@ def run(
 
 
 def _run(recipe: Recipe, plan: Plan, store: Store, console: Console) -> None:
+    starts.check(plan, store)  # first: a refusal changes nothing
     journal = Journal(store, recipe, plan)
     store.write_text("recipe.yaml", to_yaml(recipe.resolved))
     _recover(plan, store, console)

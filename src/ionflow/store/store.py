@@ -213,6 +213,10 @@ class Store(Folder):
         """
         return self._trajectory(key).state(step)
 
+    def kept_steps(self, key: str) -> list[int]:
+        """Steps of a trajectory at which `read_state` finds an end state, in order."""
+        return self._trajectory(key).kept_steps()
+
     def trajectory(self, key: str, steps: int | None = None) -> xr.Dataset:
         """The whole trajectory, lazy, as `ionflow.schema` describes it.
 

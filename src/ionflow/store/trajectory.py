@@ -146,6 +146,10 @@ class Trajectory:
             return sealed.state(ends[0].last_step)
         return read_end(segment_path(self._segments, ends[0].index))
 
+    def kept_steps(self) -> list[int]:
+        """Steps at which there is an end state, in order."""
+        return self._stable(lambda snapshot: _kept_steps(*snapshot))
+
     def frames(self, steps: int | None = None) -> xr.Dataset:
         """All frames, lazy, up to an absolute step."""
         return self._stable(lambda snapshot: self._frames(*snapshot, steps))
@@ -285,3 +289,8 @@ def _cut(frames: xr.Dataset, steps: int | None) -> xr.Dataset:
         return frames
     count = int(np.searchsorted(frames["step"].values, steps, side="right"))
     return frames.isel(time=slice(0, count))
+
+
+def _kept_steps(sealed: Sealed | None, infos: list[SegmentInfo]) -> list[int]:
+    states = sealed.states if sealed else ()
+    return [i.last_step for i in infos if not i.sealed or i.last_step in states]
