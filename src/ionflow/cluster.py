@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +26,9 @@ PATIENCE: Final = "30s"
 _ONE_THREAD: Final[Mapping[str, str]] = dict.fromkeys(
     ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
 )
+
+#: They are freed at the end; a death that matters is told by the driver, with its cause.
+_DEAD_SEMAPHORES: Final = "ignore:resource_tracker:UserWarning"
 
 _CONFIG: Final[Mapping[str, Any]] = {
     # a worker's death is judged by the driver, from what is on disk, not by the scheduler
@@ -73,7 +78,19 @@ def dashboard(client: Client) -> str:
     return str(client.dashboard_link or "")
 
 
+def _start_tracker() -> None:
+    """Start Python's tracker of semaphores, told not to warn of those of workers that died."""
+    before = os.environ.get("PYTHONWARNINGS")
+    os.environ["PYTHONWARNINGS"] = ",".join(filter(None, (before, _DEAD_SEMAPHORES)))
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        del os.environ["PYTHONWARNINGS"]
+        os.environ.update({"PYTHONWARNINGS": before} if before is not None else {})
+
+
 def _local(spec: LocalCluster, logs: Path | None) -> Iterator[Client]:
+    _start_tracker()
     memory = f"{spec.memory_limit_GB}GB" if spec.memory_limit_GB else "auto"
     cluster = DaskLocalCluster(
         n_workers=spec.workers or cores(),

@@ -124,6 +124,7 @@ def test_the_report_and_the_command_tell_every_failure(engines):
         assert f"FAILED  {label.rsplit(' ', 1)[0]}" in said[0]
     assert "a worker warns: UserWarning: this plugin is talkative" in said[0]
     assert "xxxx" not in said[0]
+    assert "resource_tracker" not in said[0]  # of the semaphores of workers that died
 
 
 def test_what_failed_is_not_tried_again_unasked(engines):
