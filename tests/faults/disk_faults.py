@@ -79,7 +79,7 @@ class Refusals:
         """A line of the table."""
         return {
             "what": self.what,
-            "calls": self.calls,
+            "calls": self.calls or "–",
             "tried": self.tried,
             "ended well": self.ends["well"],
             "one clear error": self.ends["clear error"] + self.ends["out of space"],

@@ -85,7 +85,7 @@ def engines(site: Site, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
     source, out = write_recipe(folder, made), folder / "run"
     for path in site.words.iterdir():
         path.unlink()
-    gil_s = "120" if LONG else "8"
+    gil_s = "120" if LONG else "3"
     with child(site, source, out, IONFLOW_FAULTS_GIL_S=gil_s) as run:
         assert run.wait() == 1, run.text()
         said = [run.text()]
