@@ -141,6 +141,7 @@ def test_a_good_engine_passes(thermostat):
         ("Warm", "net momentum", "remove the net momentum"),
         ("Amnesiac", "momenta that a system brings", "only for systems that have none"),
         ("Celsius", "temperature_K is", "3N - 3"),
+        ("Countless", "batch\\(20\\) gives 0", "1 where the engine takes one"),
         ("Repeating", "frames at steps", "segment.frame_steps"),
         ("AseUnits", "velocities of the frame", "Å/fs"),
         ("Aliasing", "same positions", "a copy"),

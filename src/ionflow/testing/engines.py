@@ -6,6 +6,7 @@ import json
 import pickle
 from collections.abc import Sequence
 from itertools import pairwise
+from numbers import Integral
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -70,12 +71,22 @@ def _gas() -> Atoms:
     return Atoms("Ar10Li10", positions, cell=np.diag([9.6, 9.8, 10.0]), pbc=True)
 
 
+def _batch(engine: Engine, atoms: int) -> int:
+    size = engine.batch(atoms)
+    require(
+        isinstance(size, Integral) and size >= 1,
+        f"batch({atoms}) gives {size!r}, not a number of systems from 1 on",
+        "Return a whole number; 1 where the engine takes one system at a time",
+    )
+    return size
+
+
 class _Bench:
     """An engine with something to move: a batch of two systems if it takes one, else one."""
 
     def __init__(self, engine: Engine, potential: Potential, atoms: Atoms) -> None:
         self.engine, self.potential, self.atoms = engine, potential, atoms
-        self.size = min(2, engine.batch(len(atoms)))
+        self.size = min(2, _batch(engine, len(atoms)))
 
     def systems(self) -> list[Atoms]:
         """Fresh systems."""

@@ -293,6 +293,15 @@ class Faulty(Ase):
         return frame
 
 
+class Countless(Faulty):
+    """Takes no system at all."""
+
+    use = "countless"
+
+    def batch(self, atoms):
+        return 0
+
+
 class Wrapping(Faulty):
     """Wraps positions."""
 
