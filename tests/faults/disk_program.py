@@ -3,7 +3,8 @@
     LD_PRELOAD=disk_calls.so \
         python disk_program.py WHAT FOLDER ERRNO STICKY KINDS FIRST STRIDE COUNT
 
-WHAT is run, a whole run, or files or folders, of the store alone.
+WHAT is run, a whole run; extension, of a finished one; files or folders, of the store alone; or a
+repair (disk_repair.DAMAGE).
 
 Prints a JSON object a line: first the number of calls of an undisturbed run,
 then what came of each refusal. Each whole run is tried in a fork of its own.
@@ -18,12 +19,14 @@ import shutil
 import sys
 import traceback
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import disk_repair
 import xarray as xr
-from disk_run import data_of, in_one_thread, run
+from disk_run import data_of, in_one_thread, run, smallest
 from salt import KEY, Salt
 
 import ionflow.report.compose as composing
@@ -82,6 +85,13 @@ def whole_run(root: Path) -> str:
     return run(root, retry_failed=bool(there and Store(root).failures()))
 
 
+def longer_run(root: Path) -> str:
+    """A run that extends a finished one, or the rest of it."""
+    recipe = smallest()
+    recipe["protocol"]["production"]["duration_ps"] *= 2
+    return run(root, recipe, retry_failed=bool(Store(root).failures()))
+
+
 def small_files(root: Path) -> str:
     """What the store keeps in single files, or what is missing of them."""
     store, salt = Store.create(root), Salt(repeat=1, frames=2)
@@ -108,6 +118,34 @@ def folders(root: Path) -> str:
 
 
 ACTS = {"run": whole_run, "files": small_files, "folders": folders}
+RUNS = (whole_run, longer_run)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """An act, what is there before it, and what is to hold after it."""
+
+    act: Act
+    prepare: Callable[[], object]
+    after: Callable[[dict[str, str]], dict[str, Any]]
+    truth: Callable[[], dict[str, str]]
+    """Asked for after the undisturbed act."""
+
+    @classmethod
+    def of(cls, what: str, root: Path) -> Scene:
+        """By its name; for a repair, makes the run that is to be repaired."""
+        if what in ACTS:
+            act = ACTS[what]
+            clear = partial(shutil.rmtree, root, ignore_errors=True)
+            return cls(act, clear, partial(afterwards, root, act), partial(data_of, root))
+        sound = root.with_name("sound")
+        truth = disk_repair.finished(sound)
+        prepare = partial(disk_repair.spoilt, sound, root, disk_repair.DAMAGE.get(what, ()))
+        if what == "extension":
+            after = partial(afterwards, root, longer_run)
+            return cls(longer_run, prepare, after, partial(data_of, root))
+        after = partial(disk_repair.afterwards, root, whole_run)
+        return cls(disk_repair.repair, prepare, after, lambda: truth)
 
 
 def disturbed(disk: Disk, act: Act) -> dict[str, Any]:
@@ -139,18 +177,18 @@ def afterwards(root: Path, act: Act, truth: dict[str, str]) -> dict[str, Any]:
     )
     after = [str(problem) for problem in store.verify(deep=True)]
     ended = bool(store.read_json("run.json")["finished"]) and not store.failures()
-    ended = ended and (act is not whole_run or (root / "report" / "index.html").is_file())
+    ended = ended and (act not in RUNS or (root / "report" / "index.html").is_file())
     return {
         "failures": failures, "verify": found, "again": "", "differs": differs,
         "verify_again": after, "finished": ended,
     }  # fmt: skip
 
 
-def refused(disk: Disk, act: Act, at: int, how: tuple[int, int, int]) -> dict[str, Any]:
+def refused(disk: Disk, scene: Scene, at: int, how: tuple[int, int, int]) -> dict[str, Any]:
     """One refusal."""
-    shutil.rmtree(disk.root, ignore_errors=True)
+    scene.prepare()
     disk.arm(at, *how)
-    found = disturbed(disk, act)
+    found = disturbed(disk, scene.act)
     disk.disarm()
     return found
 
@@ -179,22 +217,24 @@ def numbers(first: int, stride: int, count: int, calls: int) -> Iterator[int]:
 def main(what: str, folder: Path, number: int, sticky: int, kinds: int, *which: int) -> None:
     """Count, then refuse."""
     folder.mkdir(parents=True, exist_ok=True)
-    act, disk = ACTS[what], Disk(folder.resolve() / "run")
+    disk = Disk(folder.resolve() / "run")
     one_report_for_all()
-    shutil.rmtree(disk.root, ignore_errors=True)
-    act(disk.root)  # what is compiled or drawn once
-    shutil.rmtree(disk.root)
+    scene = Scene.of(what, disk.root)
+    scene.prepare()
+    scene.act(disk.root)  # what is compiled or drawn once
+    scene.prepare()
     disk.arm(kinds=kinds)
-    act(disk.root)
-    calls, truth = disk.count, data_of(disk.root)
+    scene.act(disk.root)
+    calls = disk.count
     disk.disarm()
+    truth = scene.truth()
     print(json.dumps({"calls": calls, "files": len(truth)}), flush=True)
     for at in numbers(*which, calls):
-        attempt = partial(refused, disk, act, at, (number, sticky, kinds))
-        after = partial(afterwards, disk.root, act, truth)
+        attempt = partial(refused, disk, scene, at, (number, sticky, kinds))
+        after = partial(scene.after, truth)
         # a disk that refuses everything keeps a holder from letting go until its process ends;
         # elsewhere a fork takes longer than the act
-        apart = sticky or act is whole_run
+        apart = sticky or scene.act in RUNS
         found = alone(attempt) | alone(after) if apart else attempt() | after()
         print(json.dumps({"at": at, **found}), flush=True)
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from disk_repair import spoil
 from disk_run import data_of, run, smallest
 from typer.testing import CliRunner
 
@@ -58,14 +59,6 @@ def one(root: Path, pattern: str) -> Path:
 def segment(root: Path, index: int) -> Path:
     """A live segment."""
     return one(root, f"trajectories/*/segments/{index:06d}.zarr.zip")
-
-
-def spoil(path: Path) -> None:
-    """Overwrite a part of the middle."""
-    data = bytearray(path.read_bytes())
-    middle = len(data) // 2
-    data[middle : middle + 8] = bytes(byte ^ 0xFF for byte in data[middle : middle + 8])
-    path.write_bytes(data)
 
 
 def empty(path: Path) -> None:
@@ -196,6 +189,19 @@ def test_repair_of_a_finished_run(finished, copy, name: str):
     root = copy(finished)
     pattern, computed = IN_FINISHED[name]
     assert made(_repair_and_go_on(root, pattern)) == computed
+    assert ends_as(root, finished)
+
+
+@pytest.mark.parametrize("left", ["nothing", "trajectory.zarr"])
+def test_repair_where_the_list_of_what_was_sealed_is_gone_twice(finished, copy, left: str):
+    root = copy(finished)
+    for name in ("sealed.json", "sealed.copy.json"):
+        one(root, f"trajectories/*/{name}").unlink()
+    if left == "nothing":
+        shutil.rmtree(one(root, "trajectories/*/trajectory.zarr"))
+    else:
+        repaired(root)
+    assert made(run(root, longer())) == SEGMENTS
     assert ends_as(root, finished)
 
 

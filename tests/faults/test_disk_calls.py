@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from disk_faults import DEAD, FULL, ONCE, READ_ONLY, refuse
+from disk_repair import DAMAGE
 from preloads import compiler, library
 
 from long_form import LONG, LONG_ONLY
@@ -59,3 +60,23 @@ def test_a_full_disk_stops_a_whole_run_and_nothing_counts_as_failed(
     assert found.faults == []
     assert set(found.ends) == {"out of space"}
     assert found.recorded == 0
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        "repair of a last state",
+        *(pytest.param(w, marks=LONG_ONLY) for w in DAMAGE if w != "repair of a last state"),
+    ],
+)
+def test_a_repair_that_is_cut_off_is_made_up_for(calls: Path, tmp_path: Path, what: str) -> None:
+    found = refuse(calls, tmp_path, what, DEAD, first=1, stride=2 if LONG else 6)
+    assert found.tried >= (15 if LONG else 6)
+    assert found.faults == []
+
+
+@LONG_ONLY
+def test_a_run_that_extends_a_finished_one_may_be_cut_off(calls: Path, tmp_path: Path) -> None:
+    found = refuse(calls, tmp_path, "extension", DEAD, first=5, stride=60)
+    assert found.tried >= 8
+    assert found.faults == []

@@ -70,9 +70,9 @@ class Repair:
             self._aside([self.folder / LIST], "damaged; its copy is used")
             self.writer.replace(self.folder / LIST, (self.folder / COPY).read_bytes())
             return
-        if _lies(self.folder / LIST) or _lies(self.folder / COPY):
+        if any(_lies(self.folder / name) for name in (LIST, COPY, "trajectory.zarr")):
             names = (LIST, COPY, "trajectory.zarr", "next.zarr", "states")
-            why = "the list of what was sealed is damaged twice; all of it is computed again"
+            why = "no list of what was sealed is whole; what is in no segment is computed again"
             self._aside([self.folder / name for name in names], why)
 
     def _is_sound(self, name: str) -> bool:

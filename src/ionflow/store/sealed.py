@@ -90,7 +90,7 @@ def has_sealed(folder: Path) -> bool:
             raise StoreError(
                 f"missing, but {name} is there",
                 where=str(folder / LIST),
-                hint="`ionflow verify RUN --repair` puts it back from its copy",
+                hint="`ionflow verify RUN --repair` puts it in order",
             )
     return False
 

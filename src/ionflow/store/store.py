@@ -291,7 +291,7 @@ class Store(Folder):
         ----------
         deep : read every byte and every chunk, not only heads, lists and sizes
         """
-        return list(problems(self, deep))
+        return list(dict.fromkeys(problems(self, deep)))
 
     def repair(self, problems: Iterable[Problem]) -> list[str]:
         """Set aside what is damaged, so that the next run computes just that again.
