@@ -54,7 +54,7 @@ faults-kills: install
 	$(FAULTS) workers drivers schedulers chgnet
 
 faults-disk: install
-	$(FAULTS) bits readonly repairs extension processes dead enospc eio
+	$(FAULTS) bits readonly repairs recovery extension processes dead enospc eio
 
 faults-tests: install
 	OMP_NUM_THREADS=1 IONFLOW_FAULTS=long $(BIN)/python -m pytest -q --timeout 3600 \

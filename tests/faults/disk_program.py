@@ -3,8 +3,9 @@
     LD_PRELOAD=disk_calls.so \
         python disk_program.py WHAT FOLDER ERRNO STICKY KINDS FIRST STRIDE COUNT
 
-WHAT is run, a whole run; extension, of a finished one; files or folders, of the store alone; or a
-repair (disk_repair.DAMAGE).
+WHAT is run, a whole run; extension, of a finished one; recovery, of one that was interrupted and
+whose newest segment is damaged; files or folders, of the store alone; or a repair
+(disk_repair.DAMAGE).
 
 Prints a JSON object a line: first the number of calls of an undisturbed run,
 then what came of each refusal. Each whole run is tried in a fork of its own.
@@ -26,7 +27,7 @@ from typing import Any
 
 import disk_repair
 import xarray as xr
-from disk_run import data_of, in_one_thread, run, smallest
+from disk_run import data_of, differing, in_one_thread, run
 from salt import KEY, Salt
 
 import ionflow.report.compose as composing
@@ -86,10 +87,8 @@ def whole_run(root: Path) -> str:
 
 
 def longer_run(root: Path) -> str:
-    """A run that extends a finished one, or the rest of it."""
-    recipe = smallest()
-    recipe["protocol"]["production"]["duration_ps"] *= 2
-    return run(root, recipe, retry_failed=bool(Store(root).failures()))
+    """A run that goes on with one that is there, to twice its length."""
+    return run(root, disk_repair.longer(), retry_failed=bool(Store(root).failures()))
 
 
 def small_files(root: Path) -> str:
@@ -138,12 +137,14 @@ class Scene:
             act = ACTS[what]
             clear = partial(shutil.rmtree, root, ignore_errors=True)
             return cls(act, clear, partial(afterwards, root, act), partial(data_of, root))
-        sound = root.with_name("sound")
-        truth = disk_repair.finished(sound)
-        prepare = partial(disk_repair.spoilt, sound, root, disk_repair.DAMAGE.get(what, ()))
-        if what == "extension":
+        sound, damage = root.with_name("sound"), disk_repair.DAMAGE.get(what, ())
+        truth = disk_repair.BEFORE.get(what, disk_repair.finished)(sound)
+        prepare = partial(disk_repair.spoilt, sound, root, damage)
+        if what in disk_repair.BEFORE:
+            # what was spoilt before may still lie there
+            known = {"verify": []} if damage else {}
             after = partial(afterwards, root, longer_run)
-            return cls(longer_run, prepare, after, partial(data_of, root))
+            return cls(longer_run, prepare, lambda t: after(t) | known, partial(data_of, root))
         after = partial(disk_repair.afterwards, root, whole_run)
         return cls(disk_repair.repair, prepare, after, lambda: truth)
 
@@ -171,15 +172,12 @@ def afterwards(root: Path, act: Act, truth: dict[str, str]) -> dict[str, Any]:
         act(root)
     except BaseException:  # noqa: BLE001 - reported
         return {"failures": failures, "verify": found, "again": traceback.format_exc()[-3000:]}
-    data, store = data_of(root), Store(root)
-    differs = sorted(
-        name for name in truth.keys() | data.keys() if truth.get(name) != data.get(name)
-    )
+    store = Store(root)
     after = [str(problem) for problem in store.verify(deep=True)]
     ended = bool(store.read_json("run.json")["finished"]) and not store.failures()
     ended = ended and (act not in RUNS or (root / "report" / "index.html").is_file())
     return {
-        "failures": failures, "verify": found, "again": "", "differs": differs,
+        "failures": failures, "verify": found, "again": "", "differs": differing(root, truth),
         "verify_again": after, "finished": ended,
     }  # fmt: skip
 

@@ -1,4 +1,6 @@
-"""A repair that is cut off at any call of the disk: repaired again, or run as it is, all is right.
+"""What goes on with a run that is there, and is cut off at any call of the disk; repairs first.
+
+A repair that was cut off is repaired again, or run as it is: all is right, or is said to be wrong.
 
 Acts for disk_program.py.
 """
@@ -11,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from disk_run import data_of, in_one_thread, run
+from disk_run import data_of, differing, in_one_thread, run, smallest
 
 from ionflow.errors import IonflowError
 from ionflow.store import Store
@@ -27,6 +29,8 @@ DAMAGE = {
         "structures/*",
     ),
 }  # fmt: skip
+REPAIRS = tuple(DAMAGE)
+DAMAGE["recovery"] = ("trajectories/*/segments/000002.zarr.zip",)
 _ROUNDS = 3
 
 
@@ -67,7 +71,7 @@ def afterwards(root: Path, whole_run: Callable[[Path], str], truth: dict[str, st
     store = Store(root)
     return {
         **found,
-        "differs": found["differs"] + _differing(root, truth),
+        "differs": found["differs"] + differing(root, truth),
         "verify_again": [str(problem) for problem in store.verify(deep=True)],
         "finished": bool(store.read_json("run.json")["finished"]) and not store.failures(),
     }
@@ -81,7 +85,7 @@ def _run_as_it_is(root: Path, whole_run: Callable[[Path], str], truth: dict[str,
         return []
     store = Store(root)
     silent = not store.verify(deep=True) and not store.failures()
-    return [f"{name} (run as it is)" for name in _differing(root, truth)] if silent else []
+    return [f"{name} (run as it is)" for name in differing(root, truth)] if silent else []
 
 
 def _until_clean(root: Path) -> None:
@@ -92,12 +96,24 @@ def _until_clean(root: Path) -> None:
     raise AssertionError(f"not clean after {_ROUNDS} repairs: {Store(root).verify(deep=True)}")
 
 
-def _differing(root: Path, truth: dict[str, str]) -> list[str]:
-    data = data_of(root)
-    return sorted(name for name in truth.keys() | data.keys() if truth.get(name) != data.get(name))
-
-
 def finished(root: Path) -> dict[str, str]:
     """A finished run, and what its data are."""
     run(root)
     return data_of(root)
+
+
+def longer() -> dict[str, Any]:
+    """The smallest run, twice as long."""
+    recipe = smallest()
+    recipe["protocol"]["production"]["duration_ps"] *= 2
+    return recipe
+
+
+def begun(root: Path) -> dict[str, str]:
+    """Three of four segments."""
+    run(root, longer(), segments=3)
+    return data_of(root)
+
+
+#: What is there before a run that goes on with it.
+BEFORE = {"extension": finished, "recovery": begun}

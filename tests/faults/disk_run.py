@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -135,6 +135,12 @@ def data_of(out: Path) -> dict[str, str]:
     paths = sorted(path for pattern in DATA for path in out.glob(pattern) if path.is_file())
     files = {path.relative_to(out).as_posix(): _digest(path.read_bytes()) for path in paths}
     return files | {path.name: _structure(path) for path in out.glob("structures/*.zarr.zip")}
+
+
+def differing(out: Path, truth: Mapping[str, str]) -> list[str]:
+    """Files of data that a run has not, has too many, or has with other bytes."""
+    data = data_of(out)
+    return sorted(name for name in truth.keys() | data.keys() if truth.get(name) != data.get(name))
 
 
 def _structure(path: Path) -> str:

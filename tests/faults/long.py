@@ -32,7 +32,7 @@ from campaigns import (  # noqa: E402
     kill_workers,
 )
 from disk_faults import DEAD, FULL, ONCE, READ_ONLY, Fault, flips, refuse  # noqa: E402
-from disk_repair import DAMAGE  # noqa: E402
+from disk_repair import REPAIRS  # noqa: E402
 from disk_workers import refuse_processes  # noqa: E402
 from harness import Child, Site, paced, recipe, write_recipe  # noqa: E402
 from preloads import library  # noqa: E402
@@ -131,7 +131,7 @@ def refusals(what: str, fault: Fault, first: int = 0, stride: int = 1) -> Campai
 def repairs(grounds: Grounds, count: int = 0) -> list[Found]:
     """A repair is cut off at every call."""
     calls = library("disk_calls", grounds.folder)
-    return [refuse(calls, grounds.folder / what, what, DEAD, count=count) for what in DAMAGE]
+    return [refuse(calls, grounds.folder / what, what, DEAD, count=count) for what in REPAIRS]
 
 
 def processes(grounds: Grounds, count: int = 20) -> list[Found]:
@@ -156,6 +156,7 @@ CAMPAIGNS: dict[str, Campaign] = {
     "enospc": refusals("run", FULL),
     "dead": refusals("run", DEAD, first=3, stride=4),
     "extension": refusals("extension", DEAD, first=1, stride=2),
+    "recovery": refusals("recovery", DEAD, first=1, stride=4),
     "repairs": repairs,
     "processes": processes,
     "readonly": refusals("folders", READ_ONLY, stride=2),

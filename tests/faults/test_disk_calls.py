@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from disk_faults import DEAD, FULL, ONCE, READ_ONLY, refuse
-from disk_repair import DAMAGE
+from disk_repair import BEFORE, REPAIRS
 from preloads import compiler, library
 
 from long_form import LONG, LONG_ONLY
@@ -66,7 +66,7 @@ def test_a_full_disk_stops_a_whole_run_and_nothing_counts_as_failed(
     "what",
     [
         "repair of a last state",
-        *(pytest.param(w, marks=LONG_ONLY) for w in DAMAGE if w != "repair of a last state"),
+        *(pytest.param(w, marks=LONG_ONLY) for w in REPAIRS if w != "repair of a last state"),
     ],
 )
 def test_a_repair_that_is_cut_off_is_made_up_for(calls: Path, tmp_path: Path, what: str) -> None:
@@ -76,7 +76,8 @@ def test_a_repair_that_is_cut_off_is_made_up_for(calls: Path, tmp_path: Path, wh
 
 
 @LONG_ONLY
-def test_a_run_that_extends_a_finished_one_may_be_cut_off(calls: Path, tmp_path: Path) -> None:
-    found = refuse(calls, tmp_path, "extension", DEAD, first=5, stride=60)
+@pytest.mark.parametrize("what", BEFORE)
+def test_a_run_that_goes_on_may_be_cut_off(calls: Path, tmp_path: Path, what: str) -> None:
+    found = refuse(calls, tmp_path, what, DEAD, first=5, stride=60)
     assert found.tried >= 8
     assert found.faults == []
