@@ -34,7 +34,7 @@ def block(run: Run, log: str) -> str:
     """The part of the README that a scan fills."""
     host = run.provenance["host"]
     head = (
-        f"On {host['cores']} cores of an {host['cpu']} with AVX-512 "
+        f"On {host['cores']} cores of an {host['cpu']} "
         f"({datetime.date.today().isoformat()}, virtual machine), installed already:"
     )
     rows = "\n".join(
@@ -98,8 +98,8 @@ def sentences(run: Run) -> list[str]:
         do not make a study, and the report says so. Of the {sum(verdicts.values())} claims of the
         study: {claims}. Of {found.size} residence times, {(found == "resolved").sum()} are
         resolved. The quick quench is no good glass: aluminium has {np.nanmin(around):.1f} to
-        {np.nanmax(around):.1f} neighbours, and {flagged} of {recorded} trajectories are flagged as
-        drifting († in the figure). The table, every figure, and every warning are in the report."""
+        {np.nanmax(around):.1f} neighbours, and {flagged} of {recorded} trajectories are flagged
+        († in the figure). The table, every figure, and every warning are in the report."""
     return textwrap.wrap(" ".join(text.split()), 100)
 
 

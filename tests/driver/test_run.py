@@ -120,13 +120,15 @@ def test_a_stage_that_begins_where_no_state_was_kept_is_refused_and_nothing_chan
     made = tiny(scan={}, analyses=["msd"], cluster=cluster)
     melt, production = made["protocol"]["melt"], made["protocol"]["production"]
 
-    def run(melt_ps: float) -> Run:
+    def run(melt_ps: float, **how: bool) -> Run:
         stages = {"melt": {**melt, "duration_ps": melt_ps}, "production": production}
-        return ionflow.run({**made, "protocol": stages}, out=tmp_path / "r")
+        return ionflow.run({**made, "protocol": stages}, out=tmp_path / "r", **how)
 
     known = run(0.6).provenance
+    failure = {"0" * 64: {"reason": "of another recipe"}}
+    Store(tmp_path / "r").record_failure(*next(iter(failure.items())))
     with pytest.raises(StoreError) as error:
-        run(0.3)
+        run(0.3, retry_failed=True)
     assert str(error.value) == (
         f"{tmp_path / 'r'}: stages that cannot begin where they should:\n"
         "  Li4Al4O3Cl10 r0 production: at 0.3 ps of melt, of which states are there at "
@@ -134,6 +136,7 @@ def test_a_stage_that_begins_where_no_state_was_kept_is_refused_and_nothing_chan
         "Let the earlier stage end at one of these, or take another folder (--out)"
     )
     assert ionflow.open(tmp_path / "r").provenance == known
+    assert Store(tmp_path / "r").failures().keys() == failure.keys()
     assert len(run(0.36).results["msd"]["lag"]) > 1
 
 

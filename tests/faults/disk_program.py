@@ -19,7 +19,7 @@ import os
 import shutil
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -141,10 +141,10 @@ class Scene:
         truth = disk_repair.BEFORE.get(what, disk_repair.finished)(sound)
         prepare = partial(disk_repair.spoilt, sound, root, damage)
         if what in disk_repair.BEFORE:
-            # what was spoilt before may still lie there
-            known = {"verify": []} if damage else {}
-            after = partial(afterwards, root, longer_run)
-            return cls(longer_run, prepare, lambda t: after(t) | known, partial(data_of, root))
+            known = [path for pattern in damage for path in sound.glob(pattern)]
+            names = tuple(path.relative_to(sound).as_posix() for path in known)
+            after = partial(afterwards, root, longer_run, spoilt=names)
+            return cls(longer_run, prepare, after, partial(data_of, root))
         after = partial(disk_repair.afterwards, root, whole_run)
         return cls(disk_repair.repair, prepare, after, lambda: truth)
 
@@ -162,12 +162,19 @@ def disturbed(disk: Disk, act: Act) -> dict[str, Any]:
     return {"end": end, "text": text[-3000:], "hit": disk.hit}
 
 
-def afterwards(root: Path, act: Act, truth: dict[str, str]) -> dict[str, Any]:
-    """Look at what is left, run again without faults, look again."""
+def afterwards(
+    root: Path, act: Act, truth: dict[str, str], spoilt: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Look at what is left, run again without faults, look again.
+
+    Of what was spoilt before the act, verification may still speak before it is done again.
+    """
     left = Store(root)
     whole = (root / "store.json").is_file()
     failures = [record["reason"] for record in left.failures().values()]
-    found = [str(problem) for problem in left.verify(deep=True)] if whole else []
+    problems = left.verify(deep=True) if whole else []
+    problems = [p for p in problems if p.path.relative_to(root).as_posix() not in spoilt]
+    found = [str(problem) for problem in problems]
     try:
         act(root)
     except BaseException:  # noqa: BLE001 - reported

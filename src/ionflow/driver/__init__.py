@@ -63,6 +63,7 @@ def run(
     plan = make_plan(recipe)
     store = Store.create(Path(out) if out else Path("runs") / recipe.name)
     with store.hold(waiting=lambda text: _say(console, text)):
+        starts.check(plan, store)  # first: a refusal changes nothing
         if retry_failed:
             for key in list(store.failures()):
                 store.clear_failure(key)
@@ -71,7 +72,6 @@ def run(
 
 
 def _run(recipe: Recipe, plan: Plan, store: Store, console: Console) -> None:
-    starts.check(plan, store)  # first: a refusal changes nothing
     journal = Journal(store, recipe, plan)
     store.write_text("recipe.yaml", to_yaml(recipe.resolved))
     _recover(plan, store, console)

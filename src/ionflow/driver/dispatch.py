@@ -118,7 +118,7 @@ class Driver:
                 self._settle(run)
         self._await_connection()
         self.store.check_held()
-        if self.stopping:
+        if self.stopping and self._is_deserted():
             self._withdraw()
         for run in list(self._hung()):
             with self._halting():
@@ -145,11 +145,20 @@ class Driver:
                     return
                 self._submit(*self.choice.next(ready))
 
+    def _is_deserted(self) -> bool:
+        self._count()
+        return not self._slots
+
     def _withdraw(self) -> None:
-        """Take back what no worker has begun: to stop, none need come."""
-        for run in [r for r in self.running.values() if r.who(self.store) is None]:
+        """Take back what waits for a worker: to stop, none need come.
+
+        Where there are workers, all that was submitted is left to come to its commit: whether one
+        has begun is known from a mark on disk, which a network file system may show late.
+        """
+        for run in list(self.running.values()):
             del self.running[run.token]
             run.future.cancel(reason="the run is being stopped")
+            run.forget(self.store)
 
     def _has_more(self) -> bool:
         """Whether something is ready though nothing runs: the scheduler was lost meanwhile."""
@@ -182,7 +191,9 @@ class Driver:
                 self._judge(run, outcome)
         elif status == "error":
             self.trials.died(run, run.future.exception())
-        # else cancelled: the scheduler was gone for a while, and the tasks are ready again
+        else:  # cancelled: the scheduler was gone for a while, and the tasks are ready again
+            run.forget(self.store)
+            return
         self._close(run)
 
     def _outcomes(self, run: Running) -> Sequence[Outcome]:
